@@ -1,0 +1,39 @@
+"""The legend of axis letters, the tensor aliases and the shape checks of the whole house.
+
+Letters: ``b`` batch, ``t`` frame, ``f`` field, ``c`` channel, ``h w`` space, ``n`` token,
+``s`` scale. The core works on ``(batch, channel, *space)`` with one, two or three space axes.
+"""
+
+from jaxtyping import Float
+from torch import Tensor
+
+from wavelit_plugin.errors import ShapeError
+
+Field = Float[Tensor, "batch channel *space"]
+"""A batch of fields on a regular grid, channels first."""
+
+Tokens = Float[Tensor, "batch *grid width"]
+"""A batch of tokens on a regular grid, channels last."""
+
+
+def check_field(u: Tensor, *, ndim: int, channels: int | None = None, name: str = "input") -> None:
+    """Raise ShapeError unless ``u`` is (batch, channels, *space) with ``ndim`` space axes."""
+    if u.ndim != ndim + 2:
+        raise ShapeError(
+            f"{name} must be (batch, channel, *space) with {ndim} space axes, that is "
+            f"{ndim + 2} axes in all, got shape {tuple(u.shape)}; add or remove an axis, or build "
+            f"the model with ndim={max(u.ndim - 2, 1)}"
+        )
+    if channels is not None and u.shape[1] != channels:
+        raise ShapeError(
+            f"{name} must have {channels} channels on axis 1, got {u.shape[1]} in shape "
+            f"{tuple(u.shape)}; build the model for {u.shape[1]} channels or select channels"
+        )
+
+
+def check_same_shape(**tensors: Tensor) -> None:
+    """Raise ShapeError unless all tensors, given by name, have one shape (nothing broadcasts)."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
+    if len(set(shapes.values())) > 1:
+        listed = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
+        raise ShapeError(f"expected equal shapes, got {listed}; nothing is broadcast here")
