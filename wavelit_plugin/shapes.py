@@ -4,16 +4,49 @@ Letters: ``b`` batch, ``t`` frame, ``f`` field, ``c`` channel, ``h w`` space, ``
 ``s`` scale. The core works on ``(batch, channel, *space)`` with one, two or three space axes.
 """
 
+from collections.abc import Sequence
+from typing import Literal, get_args
+
 from jaxtyping import Float
 from torch import Tensor
 
-from wavelit_plugin.errors import ShapeError
+from wavelit_plugin.errors import ConfigError, ShapeError, unknown_name
 
 Field = Float[Tensor, "batch channel *space"]
 """A batch of fields on a regular grid, channels first."""
 
 Tokens = Float[Tensor, "batch *grid width"]
 """A batch of tokens on a regular grid, channels last."""
+
+Boundary = Literal["periodic", "wall", "open"]
+"""What an axis does at its two ends. Only periodic axes wrap around."""
+
+BOUNDARIES: tuple[Boundary, ...] = get_args(Boundary)
+
+
+def per_axis(boundary: str | Sequence[str], ndim: int) -> tuple[Boundary, ...]:
+    """Return one boundary condition per space axis.
+
+    Args:
+        boundary: one name for all axes, or one name for each.
+        ndim: number of space axes.
+
+    Raises:
+        ConfigError: an unknown name, or a number of names other than ``ndim``.
+
+    >>> per_axis("open", 2)
+    ('open', 'open')
+    """
+    names = (boundary,) * ndim if isinstance(boundary, str) else tuple(boundary)
+    if len(names) != ndim:
+        raise ConfigError(
+            f"boundary must be one name or one for each of {ndim} axes, got {len(names)}: {names}"
+        )
+    known: dict[str, Boundary] = {name: name for name in BOUNDARIES}
+    for name in names:
+        if name not in known:
+            raise unknown_name("boundary", str(name), BOUNDARIES)
+    return tuple(known[name] for name in names)
 
 
 def check_field(u: Tensor, *, ndim: int, channels: int | None = None, name: str = "input") -> None:
