@@ -7,6 +7,7 @@ Letters: ``b`` batch, ``t`` frame, ``f`` field, ``c`` channel, ``h w`` space, ``
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -47,6 +48,11 @@ def per_axis(boundary: str | Sequence[str], ndim: int) -> tuple[Boundary, ...]:
         if name not in known:
             raise unknown_name("boundary", str(name), BOUNDARIES)
     return tuple(known[name] for name in names)
+
+
+def full_precision(u: Tensor) -> Tensor:
+    """Return half-precision tensors as float32 and others as they are."""
+    return u.float() if u.dtype in {torch.float16, torch.bfloat16} else u
 
 
 def check_field(u: Tensor, *, ndim: int, channels: int | None = None, name: str = "input") -> None:

@@ -1,0 +1,197 @@
+"""The wavelet-domain loss: errors weighed band by band, beside the loss of the host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.metrics import vrmse
+from wavelit_plugin.shapes import Field, check_same_shape, full_precision
+from wavelit_plugin.wavelets import Pyramid, dwt
+
+Reduction = Literal["mean", "sum", "none"]
+Base = Callable[..., Tensor]
+
+_FLOOR = 0.02  # least scale of a band over the field's own
+_ALL_HIGH = 0.5  # weight of the orientation that is high along every axis: mostly grid noise
+_TINY = 1e-12
+
+
+def wavelet_loss(
+    prediction: Field,
+    target: Field,
+    *,
+    state: Field | None = None,
+    levels: int = 2,
+    wavelet: str = "haar",
+    boundary: str | Sequence[str] = "periodic",
+    exponent: float = 1.0,
+    whitening: float = 0.5,
+    normalize: bool = True,
+    all_high: float = _ALL_HIGH,
+) -> Tensor:
+    """Return the (batch, channel) wavelet-domain error, shape of the first two axes.
+
+    With e_b the bands of the residual, N their number of coefficients, sigma_b the root mean
+    square of band b of the update and sigma that of the update itself::
+
+        L = 1/N sum_b omega_b sum |e_b|^p / s_b^p,  s_b^2 = sigma_b^(2 gamma) sigma^(2 (1 - gamma))
+
+    (docs/mathematics.md, eq. 6). With p = 2, gamma = 0, omega = 1 and sigma = 1 this is the mean
+    squared error, by Parseval's identity, on sizes that need no padding.
+
+    Args:
+        prediction: (batch, channel, *space); no channel at all gives an empty result.
+        target: of the same shape.
+        state: what the target continues; the update is then ``target - state``, else ``target``
+            about its mean.
+        levels: wavelet levels, one more than the model's tokenizer.
+        wavelet: as for ``dwt``.
+        boundary: as for ``dwt``.
+        exponent: p, above 0.
+        whitening: gamma in 0..1; 1 gives all bands the same weight, 0 leaves them as they are.
+        normalize: divide by s_b at all; sigma is that of this batch.
+        all_high: omega of the orientation that is high along every axis; 1 elsewhere.
+
+    Raises:
+        ShapeError: different shapes, or no space axis.
+        ConfigError: exponent, gamma or a name out of range.
+    """
+    check_same_shape(prediction=prediction, target=target)
+    _check_range(exponent, whitening)
+    with torch.autocast(prediction.device.type, enabled=False):
+        target = full_precision(target)
+        residual = full_precision(prediction) - target
+        transform = partial(dwt, wavelet=wavelet, levels=levels, boundary=boundary)
+        errors = _bands(transform(residual))
+        scales = _scales(target, state, whitening, transform) if normalize else None
+        total, count = residual.new_zeros(residual.shape[:2]), 0
+        for index, band in enumerate(errors):
+            size = band / scales[index] if scales is not None else band
+            weight = all_high if _is_all_high(index, residual.ndim - 2) else 1.0
+            total = total + weight * size.abs().pow(exponent).sum(-1)
+            count += band.shape[-1]
+    return total / count
+
+
+class WaveletLoss(nn.Module):
+    """A base loss plus ``weight`` times the wavelet-domain loss.
+
+    ``loss(prediction, target)`` for (batch, channel, *space). The base is, by default, the mean
+    VRMSE over channels; any callable ``base(prediction, target)`` that reduces as ``reduction``
+    says may stand in, or None for the wavelet term alone.
+
+    Args:
+        base: ``"vrmse"``, a callable or None.
+        weight: of the wavelet term, at first.
+        final_weight: of the wavelet term at the end; it decays linearly over the last tenth.
+        reduction: ``mean`` over the batch, ``sum`` over the batch (neuralop's convention), or
+            ``none`` for (batch, channel), without a callable base.
+        levels, wavelet, boundary, exponent, whitening: see ``wavelet_loss``.
+
+    Raises:
+        ConfigError: a value out of range or an unknown reduction, base, wavelet or boundary.
+
+    >>> u = torch.linspace(0, 1, 16).reshape(1, 1, 16)
+    >>> float(WaveletLoss()(u, u))
+    0.0
+    """
+
+    def __init__(
+        self,
+        base: Base | Literal["vrmse"] | None = "vrmse",
+        *,
+        weight: float = 0.1,
+        final_weight: float = 0.02,
+        reduction: Reduction = "mean",
+        levels: int = 2,
+        wavelet: str = "haar",
+        boundary: str | Sequence[str] = "periodic",
+        exponent: float = 1.0,
+        whitening: float = 0.5,
+    ) -> None:
+        super().__init__()
+        _check_range(exponent, whitening)
+        if reduction not in {"mean", "sum", "none"}:
+            raise unknown_name("reduction", reduction, ("mean", "sum", "none"))
+        if isinstance(base, str) and base != "vrmse":
+            raise unknown_name("base loss", base, ("vrmse",))
+        if reduction == "none" and callable(base):
+            raise ConfigError(
+                "reduction='none' has no meaning for another base loss; use base=None"
+            )
+        self.base, self.reduction = base, reduction
+        self.weight, self.first_weight, self.final_weight = weight, weight, final_weight
+        self.settings = {
+            "levels": levels,
+            "wavelet": wavelet,
+            "boundary": boundary,
+            "exponent": exponent,
+            "whitening": whitening,
+        }
+
+    def forward(self, prediction: Field, target: Field, *, state: Field | None = None) -> Tensor:
+        """Return the loss; ``state`` is what the target continues, see ``wavelet_loss``."""
+        term = wavelet_loss(prediction, target, state=state, **self.settings)  # type: ignore[arg-type]
+        if callable(self.base):
+            return self.base(prediction, target) + self.weight * self._reduced(term)
+        if self.base == "vrmse":
+            return self._reduced(vrmse(prediction, target) + self.weight * term)
+        return self._reduced(self.weight * term)
+
+    def set_progress(self, progress: float) -> None:
+        """Set the weight for a ``progress`` of training between 0 and 1."""
+        late = min(max((progress - 0.9) / 0.1, 0.0), 1.0)
+        self.weight = self.first_weight + late * (self.final_weight - self.first_weight)
+
+    def extra_repr(self) -> str:
+        """Show the settings when printed."""
+        base = self.base if isinstance(self.base, str | None) else type(self.base).__name__
+        shown = {"base": base, "weight": self.weight, "reduction": self.reduction, **self.settings}
+        return ", ".join(f"{name}={value!r}" for name, value in shown.items())
+
+    def _reduced(self, per_channel: Tensor) -> Tensor:
+        if self.reduction == "none":
+            return per_channel
+        # an empty slice of channels counts as no error, not as NaN
+        per_sample = per_channel.sum(1) / max(per_channel.shape[1], 1)
+        return per_sample.sum() if self.reduction == "sum" else per_sample.mean()
+
+
+def _bands(pyramid: Pyramid) -> list[Tensor]:
+    """(batch, channel, coefficient) bands: the approximation, then each level's orientations."""
+    details = [band for detail in pyramid.details for band in detail.unbind(2)]
+    return [band.flatten(2) for band in (pyramid.approximation, *details)]
+
+
+def _is_all_high(index: int, ndim: int) -> bool:
+    return index > 0 and index % (2**ndim - 1) == 0
+
+
+@torch.no_grad()
+def _scales(
+    target: Field,
+    state: Field | None,
+    whitening: float,
+    transform: Callable[[Field], Pyramid],
+) -> list[Tensor]:
+    """s_b (1, channel, 1) of every band, from the update in this batch."""
+    update = target - full_precision(state) if state is not None else target
+    update = update - update.mean(dim=(0, *range(2, update.ndim)), keepdim=True)
+    bands = _bands(transform(update))
+    own = update.square().mean(dim=(0, *range(2, update.ndim))).sqrt()[None, :, None]
+    own = own.clamp_min(_TINY)
+    rms = [band.square().mean(dim=(0, 2)).sqrt()[None, :, None] for band in bands]
+    return [torch.maximum(r, _FLOOR * own) ** whitening * own ** (1 - whitening) for r in rms]
+
+
+def _check_range(exponent: float, whitening: float) -> None:
+    if not exponent > 0:
+        raise ConfigError(f"exponent must be above 0, got {exponent}")
+    if not 0 <= whitening <= 1:
+        raise ConfigError(f"whitening must be between 0 and 1, got {whitening}")

@@ -1,0 +1,6 @@
+"""The WaveLiT model: configuration, tokenizer, blocks, pyramid, statistics and checkpoints."""
+
+from wavelit_plugin.model.config import PRESETS, ChannelLayout, WaveLiTConfig
+from wavelit_plugin.model.wavelit import WaveLiT
+
+__all__ = ["PRESETS", "ChannelLayout", "WaveLiT", "WaveLiTConfig"]

@@ -1,0 +1,227 @@
+"""The frozen configuration of a WaveLiT, its channel layout and its presets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.shapes import Boundary, per_axis
+from wavelit_plugin.wavelets import check_wavelet
+
+Residual = Literal["auto", "on", "off"]
+Resolution = Literal["aligned", "native"]
+
+_RESIDUALS: tuple[Residual, ...] = ("auto", "on", "off")
+_RESOLUTIONS: tuple[Resolution, ...] = ("aligned", "native")
+
+PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
+    {
+        "waveliT": MappingProxyType({"width": 144, "depth": 4, "levels": 2, "heads": 3}),
+        "waveliT-1M": MappingProxyType({"width": 144, "depth": 4, "levels": 2, "heads": 3}),
+        "waveliT-4M": MappingProxyType({"width": 256, "depth": 5, "levels": 2, "heads": 4}),
+        "waveliT-10M": MappingProxyType({"width": 336, "depth": 8, "levels": 2, "heads": 6}),
+    }
+)
+"""Knobs of each preset. The number in the name is the parameter count in 2-D with three fields."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChannelLayout:
+    """What the channels of input and output are, all frames time-major, oldest first.
+
+    Input channels are ``frames * fields`` and then ``constants``; output channels are
+    ``frames_out * fields`` where output fields continue input fields.
+
+    Attributes:
+        frames: input frames of each field, at least 1.
+        fields: fields that the output continues; 0 if the output is another quantity.
+        constants: input channels that do not change in time (coefficients, masks).
+        frames_out: frames that one call predicts.
+    """
+
+    frames: int = 1
+    fields: int
+    constants: int = 0
+    frames_out: int = 1
+
+    def __post_init__(self) -> None:
+        for name, least in (("frames", 1), ("fields", 0), ("constants", 0), ("frames_out", 1)):
+            _check_int(f"layout.{name}", getattr(self, name), least)
+
+    @property
+    def in_channels(self) -> int:
+        """Input channels that this layout describes."""
+        return self.frames * self.fields + self.constants
+
+    @property
+    def out_channels(self) -> int:
+        """Output channels that continue the input's fields."""
+        return self.frames_out * self.fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaveLiTConfig:
+    """Everything that fixes a WaveLiT's function class; checks itself.
+
+    Attributes:
+        in_channels: input channels.
+        out_channels: output channels.
+        ndim: space axes, 1-3.
+        width: features of a token; a multiple of ``2 * heads``.
+        depth: blocks with weights of their own.
+        levels: wavelet levels of the tokenizer; a token covers 2**levels points an axis.
+        scales: scales of the feature pyramid; 1 switches it off.
+        heads: attention heads; 32-64 features each work best.
+        wavelet: ``haar``, or any orthogonal PyWavelets name on periodic domains.
+        boundary: ``periodic``, ``wall`` or ``open``, one name or one for each axis.
+        resolution: ``aligned`` runs the model at the spacing it was trained at, whatever the
+            input's; ``native`` runs it at the input's spacing.
+        residual: predict the change of the fields (``on``), the output itself (``off``), or
+            decide from the first training targets (``auto``).
+        layout: which channels are frames, fields and constants; by default the first
+            ``out_channels`` input channels are the output's fields and the rest constants.
+        conditions: scalar parameters a call is conditioned on (time step, viscosity, ...).
+
+    Raises:
+        ConfigError: any value out of range, an unknown name, a wavelet that does not suit the
+            boundary, a layout that contradicts the channels.
+    """
+
+    in_channels: int
+    out_channels: int
+    ndim: int = 2
+    width: int = 64
+    depth: int = 4
+    levels: int = 1
+    scales: int = 1
+    heads: int = 2
+    wavelet: str = "haar"
+    boundary: str | Sequence[str] = "open"
+    resolution: Resolution = "aligned"
+    residual: Residual = "auto"
+    layout: ChannelLayout | None = None
+    conditions: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("in_channels", "out_channels", "width", "depth", "levels", "scales", "heads"):
+            _check_int(name, getattr(self, name), 1)
+        _check_int("conditions", self.conditions, 0)
+        if self.ndim not in {1, 2, 3}:
+            raise ConfigError(f"ndim must be 1, 2 or 3 space axes, got {self.ndim!r}")
+        if self.width % (2 * self.heads):
+            raise ConfigError(
+                f"width must be a multiple of 2 * heads = {2 * self.heads} (features are rotated "
+                f"in pairs), got {self.width}"
+            )
+        check_wavelet(self.wavelet, self.axes)
+        _check_choice("resolution", self.resolution, _RESOLUTIONS)
+        _check_choice("residual", self.residual, _RESIDUALS)
+        self._check_layout()
+
+    @property
+    def axes(self) -> tuple[Boundary, ...]:
+        """Boundary condition of each axis."""
+        return per_axis(self.boundary, self.ndim)
+
+    @property
+    def channels(self) -> ChannelLayout:
+        """The layout in force: the given one, or the default for these channels."""
+        if self.layout is not None:
+            return self.layout
+        fields_ = self.out_channels if self.in_channels >= self.out_channels else 0
+        return ChannelLayout(fields=fields_, constants=self.in_channels - fields_)
+
+    @classmethod
+    def preset(
+        cls, name: str, *, in_channels: int, out_channels: int, ndim: int = 2, **changes: Any
+    ) -> WaveLiTConfig:
+        """Return a preset's configuration, with any knob changed.
+
+        Raises:
+            ConfigError: an unknown preset or knob (the nearest name is shown), or a bad value.
+
+        >>> WaveLiTConfig.preset("waveliT-1M", in_channels=3, out_channels=3, depth=2).depth
+        2
+        """
+        by_lower = {known.lower(): known for known in PRESETS}
+        if name.lower() not in by_lower:
+            raise unknown_name("preset", name, PRESETS)
+        knobs = dict(PRESETS[by_lower[name.lower()]])
+        sizes = {"in_channels": in_channels, "out_channels": out_channels, "ndim": ndim}
+        return cls.from_dict({**knobs, **sizes, **changes})
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> WaveLiTConfig:
+        """Build from plain types, as ``as_dict`` returns and as YAML or JSON hold them.
+
+        Raises:
+            ConfigError: an unknown key (the nearest name is shown), a missing one or a bad value.
+        """
+        known = [field.name for field in fields(cls)]
+        for key in values:
+            if key not in known:
+                raise unknown_name("WaveLiT option", key, known)
+        missing = [key for key in ("in_channels", "out_channels") if key not in values]
+        if missing:
+            raise ConfigError(f"WaveLiT needs {' and '.join(missing)}; give the number of channels")
+        plain = dict(values)
+        if isinstance(plain.get("layout"), Mapping):
+            plain["layout"] = _layout_from(plain["layout"])
+        if isinstance(plain.get("boundary"), list):
+            plain["boundary"] = tuple(plain["boundary"])
+        if isinstance(plain.get("residual"), bool):  # what YAML makes of a bare on or off
+            plain["residual"] = "on" if plain["residual"] else "off"
+        return cls(**plain)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain types that JSON and YAML can hold; ``from_dict`` inverts."""
+        plain = asdict(self)
+        if not isinstance(self.boundary, str):
+            plain["boundary"] = list(self.boundary)
+        return plain
+
+    def changed(self, **changes: Any) -> WaveLiTConfig:
+        """Return a copy with some knobs changed."""
+        return replace(self, **changes)
+
+    def _check_layout(self) -> None:
+        layout = self.channels
+        if layout.in_channels != self.in_channels:
+            raise ConfigError(
+                f"the layout describes {layout.in_channels} input channels (frames * fields + "
+                f"constants), but in_channels is {self.in_channels}; make them agree"
+            )
+        if layout.fields and layout.out_channels != self.out_channels:
+            raise ConfigError(
+                f"the layout describes {layout.out_channels} output channels (frames_out * "
+                f"fields), but out_channels is {self.out_channels}; make them agree, or set fields "
+                "to 0 if the output does not continue the input"
+            )
+        if self.residual == "on" and not layout.fields:
+            raise ConfigError(
+                "residual='on' needs output fields that continue input fields, but the layout has "
+                "none; use residual='off'"
+            )
+
+
+def _layout_from(values: Mapping[str, Any]) -> ChannelLayout:
+    known = [field.name for field in fields(ChannelLayout)]
+    for key in values:
+        if key not in known:
+            raise unknown_name("layout option", key, known)
+    if "fields" not in values:
+        raise ConfigError("layout needs fields, the number of fields that the output continues")
+    return ChannelLayout(**values)
+
+
+def _check_int(name: str, value: object, least: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
+
+
+def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise unknown_name(name, str(value), choices)

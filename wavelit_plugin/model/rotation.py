@@ -1,0 +1,70 @@
+"""Rotary wave vectors: the positions that attention sees are phases of plane waves.
+
+Feature pair j of a head is rotated by 2 pi k_j . x, so a product of a rotated query and key is a
+plane wave of their distance, and attention a content-gated truncated Fourier layer. Wave vectors
+are whole cycles per domain on periodic axes, where they wrap around exactly, and half cycles
+elsewhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+from torch import Tensor
+
+from wavelit_plugin.shapes import Boundary
+
+# a quarter of the pairs stays unrotated: content alone, and the mean
+_ROTATED = 0.75
+
+
+def wave_vectors(boundary: tuple[Boundary, ...], heads: int, pairs: int) -> Tensor:
+    """Return (head, pair, axis) wave vectors in cycles per domain, float32.
+
+    The shortest come first, k and -k counting once, and are dealt to the heads in turn, so each
+    head sees all magnitudes.
+    """
+    total = heads * pairs
+    rotated = int(total * _ROTATED)
+    chosen = [(0.0,) * len(boundary)] * (total - rotated) + _shortest(boundary, rotated)
+    return torch.tensor(chosen).unflatten(0, (pairs, heads)).transpose(0, 1).contiguous()
+
+
+def rotation(
+    vectors: Tensor, grid: tuple[int, ...], dtype: torch.dtype = torch.float32
+) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine of every phase, each (token, head, pair).
+
+    Positions are cell centres (i + 1/2)/n, so a coarser grid of the same domain stays aligned.
+    """
+    phase = vectors.new_zeros((*grid, *vectors.shape[:2]))
+    for axis, size in enumerate(grid):
+        centre = (torch.arange(size, device=vectors.device, dtype=vectors.dtype) + 0.5) / size
+        turns = 2 * math.pi * centre[:, None, None] * vectors[..., axis]
+        phase = phase + turns.view(
+            *(size if a == axis else 1 for a in range(len(grid))), *vectors.shape[:2]
+        )
+    flat = phase.flatten(0, len(grid) - 1)
+    return flat.cos().to(dtype), flat.sin().to(dtype)
+
+
+def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    """Rotate (batch, token, head, 2 * pair) features, the two halves being one pair each."""
+    first, second = x.chunk(2, dim=-1)
+    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+
+
+def _shortest(boundary: tuple[Boundary, ...], count: int) -> list[tuple[float, ...]]:
+    step = [1.0 if name == "periodic" else 0.5 for name in boundary]
+    reach = 1
+    while True:
+        # all lattice points in the ball that the box of this reach contains
+        limit = reach * min(step)
+        box = itertools.product(*(range(-round(limit / s), round(limit / s) + 1) for s in step))
+        points = [tuple(i * s for i, s in zip(index, step, strict=True)) for index in box]
+        half = [k for k in points if k > (0.0,) * len(k) and math.hypot(*k) <= limit]
+        if len(half) >= count:
+            return sorted(half, key=lambda k: (math.hypot(*k), k))[:count]
+        reach += 1

@@ -1,0 +1,81 @@
+"""Fields to wavelet tokens and back, without loss."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from wavelit_plugin.model.config import WaveLiTConfig
+from wavelit_plugin.shapes import Field, Tokens
+from wavelit_plugin.wavelets import Pyramid, dwt, idwt
+
+
+class Bands:
+    """The order in which the coefficients of one token stand beside each other.
+
+    A token covers ``2**levels`` points an axis and holds as many coefficients of each channel:
+    the approximation, then the orientations of each level, coarsest first, the finer ones
+    folded by space-to-depth onto the token's grid. All coefficients of one level and orientation
+    are one band.
+    """
+
+    def __init__(self, ndim: int, levels: int) -> None:
+        orientations = 2**ndim - 1
+        self.count = 1 + levels * orientations
+        self.sizes = [1]
+        for depth in range(levels):
+            self.sizes += [2 ** (ndim * depth)] * orientations
+
+    def spread(self, values: Tensor) -> Tensor:
+        """Repeat (..., band) values for each coefficient of a token: (..., coefficient)."""
+        sizes = torch.tensor(self.sizes, device=values.device)
+        return values.repeat_interleave(sizes, dim=-1, output_size=sum(self.sizes))
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Average (..., band) values over the coefficients of a token."""
+        sizes = torch.tensor(self.sizes, device=values.device, dtype=values.dtype)
+        return (values * sizes).sum(-1) / sizes.sum()
+
+
+def tokenize(u: Field, config: WaveLiTConfig) -> Tokens:
+    """Return (batch, *grid, channel * coefficient) orthonormal wavelet coefficients."""
+    pyramid = dwt(u, wavelet=config.wavelet, levels=config.levels, boundary=config.axes)
+    parts = [pyramid.approximation.unsqueeze(2)]
+    for depth, detail in enumerate(reversed(pyramid.details)):
+        parts.append(_fold(detail, 2**depth, config.ndim))
+    return torch.cat(parts, dim=2).flatten(1, 2).movedim(1, -1)
+
+
+def detokenize(tokens: Tokens, space: tuple[int, ...], config: WaveLiTConfig) -> Field:
+    """Invert ``tokenize`` for a field of ``space`` points."""
+    coefficients = 2 ** (config.ndim * config.levels)
+    bands = tokens.movedim(-1, 1).unflatten(1, (-1, coefficients))
+    orientations = 2**config.ndim - 1
+    sizes = [1, *(orientations * 2 ** (config.ndim * depth) for depth in range(config.levels))]
+    approximation, *folded = bands.split(sizes, dim=2)
+    details = [
+        _unfold(part, 2**depth, config.ndim, orientations) for depth, part in enumerate(folded)
+    ]
+    pyramid = Pyramid(approximation.squeeze(2), tuple(reversed(details)), space)
+    return idwt(pyramid, wavelet=config.wavelet)
+
+
+def _fold(detail: Tensor, factor: int, ndim: int) -> Tensor:
+    """(b, c, o, *fine) to (b, c, o * factor**ndim, *grid): space to depth."""
+    if factor == 1:
+        return detail
+    for axis in range(-ndim, 0):
+        # the inner position of each axis moves behind the orientation, in the order of the axes
+        detail = detail.unflatten(axis, (-1, factor)).movedim(axis, 3 + axis + ndim)
+    return detail.flatten(2, 2 + ndim)
+
+
+def _unfold(part: Tensor, factor: int, ndim: int, orientations: int) -> Tensor:
+    """Inverse of ``_fold``."""
+    if factor == 1:
+        return part
+    part = part.unflatten(2, (orientations, *(factor,) * ndim))
+    for axis in reversed(range(-ndim, 0)):
+        moved = part.movedim(3 + axis + ndim, axis)
+        part = moved.flatten(axis - 1, axis)
+    return part

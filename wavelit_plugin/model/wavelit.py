@@ -1,0 +1,205 @@
+"""WaveLiT: wavelet tokens, shared blocks over a pyramid of scales, wavelet bands of the update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from wavelit_plugin.errors import ConfigError, ShapeError
+from wavelit_plugin.model.checkpoint import read_checkpoint, write_checkpoint
+from wavelit_plugin.model.config import WaveLiTConfig
+from wavelit_plugin.model.embedding import BandEmbedding, BandHead, ConditionEmbedding
+from wavelit_plugin.model.frames import change_in_history, differences_and_constants, last_state
+from wavelit_plugin.model.pyramid import FeaturePyramid
+from wavelit_plugin.model.refinement import Refinement
+from wavelit_plugin.model.resolution import coarsen, levels_apart, refine
+from wavelit_plugin.model.statistics import FieldStatistics
+from wavelit_plugin.model.tokenizer import detokenize, tokenize
+from wavelit_plugin.shapes import Field, check_field, check_same_shape, full_precision
+
+
+class WaveLiT(nn.Module):
+    """A neural PDE solver on regular grids in one, two or three dimensions.
+
+    Input (batch, in_channels, *space) and output (batch, out_channels, *space) are in the units of
+    the data: normalisation is inside, estimated on the first training batches and saved with the
+    weights. Any grid size works; the output has the input's.
+
+    Args:
+        config: a WaveLiTConfig, for instance from ``WaveLiTConfig.preset``.
+
+    >>> model = WaveLiT(WaveLiTConfig(in_channels=2, out_channels=1, width=8, heads=1, depth=1))
+    >>> model(torch.zeros(1, 2, 9, 12)).shape
+    torch.Size([1, 1, 9, 12])
+    """
+
+    trained_space: Tensor
+
+    def __init__(self, config: WaveLiTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.statistics = FieldStatistics(config, config.in_channels)
+        self.embed = BandEmbedding(config)
+        self.condition = ConditionEmbedding(config) if config.conditions else None
+        self.pyramid = FeaturePyramid(config)
+        self.head = BandHead(config)
+        channels = config.in_channels + config.out_channels
+        self.refinement = Refinement(channels, config.out_channels, config.axes)
+        # what the measured persistence is corrected by; absent where nothing can persist
+        continues = config.channels.fields > 0 and config.residual != "off"
+        self.persistence = nn.Parameter(torch.zeros(config.out_channels)) if continues else None
+        # grid of the first training batch; zeros before
+        self.register_buffer("trained_space", torch.zeros(config.ndim, dtype=torch.int64))
+        self._trained: tuple[int, ...] | None = None
+        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
+            _restore_trained_space
+        )
+
+    def forward(
+        self, u: Field, condition: Tensor | None = None, *, target: Field | None = None
+    ) -> Field:
+        """Predict.
+
+        Args:
+            u: (batch, in_channels, *space).
+            condition: (batch, conditions) scalars of order one, if the model has conditions.
+            target: (batch, out_channels, *space); looked at in training only, and only until the
+                statistics are frozen, to set the scales of the output.
+
+        Raises:
+            ShapeError: wrong axes, channels or conditions, or another shape of target.
+            DataError: NaN or infinity while the statistics are estimated.
+        """
+        check_field(u, ndim=self.config.ndim, channels=self.config.in_channels)
+        if self.training and self.statistics.learning:
+            self._observe(u, target)
+        if self.training and self._trained is None:
+            self._remember_space(u)
+        space = tuple(u.shape[2:])
+        levels = self._levels_apart(space)
+        update = self._update(self._resampled(u, levels), self._modulation(u, condition))
+        update = self._resampled(update, -levels)
+        for axis, size in enumerate(space, start=2):
+            update = update.narrow(axis, 0, size)
+        return (self._continued(u) + update).to(u.dtype)
+
+    def fit_statistics(self, loader: Iterable[object]) -> None:
+        """Set the statistics from a whole data loader instead of the first training batches.
+
+        Args:
+            loader: yields inputs, pairs (input, target) or mappings with ``x`` and ``y``.
+
+        Raises:
+            DataError: NaN or infinity in the data; the statistics are then as before.
+            ConfigError: the loader yields something else, or nothing.
+        """
+        before = {name: t.clone() for name, t in self.statistics.state_dict().items()}
+        self.statistics.clear()
+        try:
+            self._observe_all(loader)
+        except BaseException:
+            self.statistics.load_state_dict(before)
+            raise
+        self.statistics.freeze()
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, statistics and configuration to one safetensors file, atomically."""
+        write_checkpoint(Path(path), self.config, self.state_dict())
+
+    @classmethod
+    def load(cls, path: str | Path) -> WaveLiT:
+        """Return the model that ``save`` wrote, on the CPU, in evaluation mode.
+
+        Raises:
+            DataError: the file is missing, truncated or something else.
+            ConfigError: it was written in another version of the format.
+        """
+        config, tensors = read_checkpoint(Path(path))
+        model = cls(config)
+        model.load_state_dict(tensors)
+        return model.eval()
+
+    def _observe_all(self, loader: Iterable[object]) -> None:
+        device = self.trained_space.device
+        for batch in loader:
+            u, target = _input_and_target(batch)
+            self._observe(u.to(device), None if target is None else target.to(device))
+        if int(self.statistics.inputs.samples) == 0:
+            raise ConfigError("the loader yields no batch; statistics need at least one")
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _observe(self, u: Field, target: Field | None) -> None:
+        state = last_state(u, self.config)
+        change = change_in_history(u, self.config)
+        if target is not None:
+            check_same_shape(target=target, output=state)
+            change = full_precision(target) - full_precision(state)
+        inputs = differences_and_constants(u, self.config)
+        self.statistics.observe(inputs.detach(), state.detach(), change)
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def _remember_space(self, u: Field) -> None:
+        self._trained = tuple(u.shape[2:])
+        self.trained_space.copy_(torch.tensor(self._trained))
+
+    def _levels_apart(self, space: tuple[int, ...]) -> int:
+        if self._trained is None or self.config.resolution == "native":
+            return 0
+        return levels_apart(space, self._trained)
+
+    def _resampled(self, u: Field, levels: int) -> Field:
+        if levels > 0:
+            return coarsen(u, levels, self.config.axes)
+        return refine(u, -levels, self.config.axes)
+
+    def _modulation(self, u: Field, condition: Tensor | None) -> Tensor | None:
+        expected = (len(u), self.config.conditions)
+        got = (len(u), 0) if condition is None else tuple(condition.shape)
+        if got != expected:
+            raise ShapeError(
+                f"condition must have shape {expected} (batch, conditions), got "
+                f"{None if condition is None else got}; pass one row of scalars a sample"
+            )
+        return None if self.condition is None else self.condition(condition)
+
+    def _update(self, u: Field, modulation: Tensor | None) -> Field:
+        """The change, in the units of the output, on the grid of ``u``."""
+        known, view = self.statistics, (1, -1, *(1,) * self.config.ndim)
+        inputs = full_precision(differences_and_constants(u, self.config))
+        inputs = inputs - known.input_mean.view(view)
+        x = self.embed(tokenize(inputs, self.config), known.input_scale)
+        bands = self.head(self.pyramid(x, modulation), known.output_scale)
+        update = detokenize(bands, tuple(u.shape[2:]), self.config)
+        inner, outer = (s.view(view) for s in known.field_scales())
+        return update + outer * self.refinement(torch.cat([update / outer, inputs / inner], dim=1))
+
+    def _continued(self, u: Field) -> Field:
+        """What is expected without the network: the mean, and the persistent part of the state."""
+        known, view = self.statistics, (1, -1, *(1,) * self.config.ndim)
+        mean = known.output_mean.view(view)
+        if self.persistence is None:
+            return mean
+        state = full_precision(last_state(u, self.config)) - known.state_mean.view(view)
+        return torch.addcmul(mean, (known.persistence + self.persistence).view(view), state)
+
+
+def _restore_trained_space(module: nn.Module, _keys: object) -> None:
+    if isinstance(module, WaveLiT):
+        space = tuple(int(size) for size in module.trained_space)
+        module._trained = space if all(space) else None  # noqa: SLF001  (a hook of this class)
+
+
+def _input_and_target(batch: object) -> tuple[Tensor, Tensor | None]:
+    if isinstance(batch, Mapping) and isinstance(batch.get("x"), Tensor):
+        return batch["x"], batch.get("y")
+    if isinstance(batch, Tensor):
+        return batch, None
+    if isinstance(batch, Sequence) and batch and isinstance(batch[0], Tensor):
+        return batch[0], batch[1] if len(batch) > 1 else None
+    raise ConfigError(
+        "the loader must yield tensors, (input, target) pairs or mappings with 'x' and 'y', got "
+        f"{type(batch).__name__}"
+    )
