@@ -21,8 +21,8 @@ PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
         "waveliT": MappingProxyType({"width": 144, "depth": 4, "levels": 2, "heads": 3}),
         "waveliT-1M": MappingProxyType({"width": 144, "depth": 4, "levels": 2, "heads": 3}),
-        "waveliT-4M": MappingProxyType({"width": 256, "depth": 5, "levels": 2, "heads": 4}),
-        "waveliT-10M": MappingProxyType({"width": 336, "depth": 8, "levels": 2, "heads": 6}),
+        "waveliT-4M": MappingProxyType({"width": 240, "depth": 6, "levels": 2, "heads": 5}),
+        "waveliT-10M": MappingProxyType({"width": 336, "depth": 8, "levels": 2, "heads": 7}),
     }
 )
 """Knobs of each preset. The number in the name is the parameter count in 2-D with three fields."""

@@ -32,13 +32,18 @@ def last_state(u: Field, config: WaveLiTConfig) -> Field:
     return last.repeat(1, layout.frames_out, *(1,) * config.ndim)
 
 
-def change_in_history(u: Field, config: WaveLiTConfig) -> Field | None:
-    """Return the last change inside the history, the best guess of the next, if there is one."""
+def step_in_history(u: Field, config: WaveLiTConfig) -> tuple[Field, Field] | None:
+    """Return the last frame but one and the change after it, if the input holds two frames.
+
+    The best guess of how the last frame will change: both (batch, out, *space), and of the same
+    moment, so that their regression is that of a frame on the frame before.
+    """
     layout = config.channels
     if layout.frames == 1 or not layout.fields:
         return None
     frames = full_precision(u[:, : layout.frames * layout.fields]).unflatten(
         1, (layout.frames, layout.fields)
     )
-    change = frames[:, -1] - frames[:, -2]
-    return change.repeat(1, layout.frames_out, *(1,) * config.ndim)
+    before, change = frames[:, -2], frames[:, -1] - frames[:, -2]
+    repeats = (1, layout.frames_out, *(1,) * config.ndim)
+    return before.repeat(repeats), change.repeat(repeats)

@@ -54,6 +54,8 @@ class Moments(nn.Module):
         return torch.stack([part.mean(-1) for part in mean.split(self.bands.sizes, dim=-1)], dim=-1)
 
     def _merge(self, count: int, mean: Tensor, products: Tensor) -> None:
+        if count == 0:  # an empty shard: its mean is NaN
+            return
         share = count / (int(self.samples) + count)
         step = mean - self.mean
         self.mean += share * step

@@ -10,7 +10,7 @@ from wavelit_plugin.model.attention import Rotation
 from wavelit_plugin.model.block import Block
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.rotation import rotation, wave_vectors
-from wavelit_plugin.shapes import Tokens
+from wavelit_plugin.shapes import Tokens, full_precision
 
 _FIRST_GAIN = 0.5  # of the coarse correction
 _POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
@@ -52,7 +52,8 @@ class FeaturePyramid(nn.Module):
 
     def forward(self, x: Tokens, modulation: Tensor | None = None) -> Tokens:
         """Run all blocks on (batch, *grid, width)."""
-        rotations = [rotation(self.vectors.float(), grid) for grid in self._grids(x)]
+        vectors = full_precision(self.vectors)
+        rotations = [rotation(vectors, grid) for grid in self._grids(x)]
         for depth, block in enumerate(self.blocks):
             x = self._advance(depth, block, x, rotations, modulation)
         return x
@@ -87,7 +88,8 @@ class FeaturePyramid(nn.Module):
 
 def restrict(x: Tokens, ndim: int) -> Tokens:
     """Return the Haar low band over the grid; the last cell of an odd axis is its own mean."""
-    pooled = _POOLS[ndim](x.movedim(-1, 1), 2, ceil_mode=True)
+    cells = [min(size, 2) for size in x.shape[1:-1]]  # an axis of one token has no more to give
+    pooled = _POOLS[ndim](x.movedim(-1, 1), cells, ceil_mode=True)
     return pooled.movedim(1, -1) * 2.0 ** (ndim / 2)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
@@ -9,27 +11,33 @@ from torch import Tensor, nn
 from wavelit_plugin.model.convolution import convolve, wrap
 from wavelit_plugin.shapes import Boundary, Field
 
-_HIDDEN = 16
+import os
+_HIDDEN = int(os.environ.get("RH","16"))
+_LAYERS = int(os.environ.get("RL","2"))
 
 
 class Refinement(nn.Module):
-    """Two 3-point convolutions on (batch, channel, *space); starts as zero."""
+    """3-point convolutions on (batch, channel, *space); starts as zero."""
 
     def __init__(self, in_channels: int, out_channels: int, boundary: tuple[Boundary, ...]) -> None:
         super().__init__()
         self.boundary = boundary
         kernel = [3] * len(boundary)
-        self.first = nn.Parameter(torch.empty(_HIDDEN, in_channels, *kernel))
-        self.first_bias = nn.Parameter(torch.zeros(_HIDDEN))
-        self.second = nn.Parameter(torch.zeros(out_channels, _HIDDEN, *kernel))
-        self.second_bias = nn.Parameter(torch.zeros(out_channels))
-        nn.init.kaiming_uniform_(self.first, a=5**0.5)
+        widths = [in_channels, *(_HIDDEN for _ in range(_LAYERS - 1)), out_channels]
+        self.weights = nn.ParameterList(
+            torch.empty(after, before, *kernel) for before, after in itertools.pairwise(widths)
+        )
+        self.biases = nn.ParameterList(torch.zeros(after) for after in widths[1:])
+        for weight in self.weights[:-1]:
+            nn.init.kaiming_uniform_(weight, a=5**0.5)
+        nn.init.zeros_(self.weights[-1])
 
     def forward(self, u: Field) -> Field:
         """Return the correction of each output channel."""
         x = u.movedim(1, -1).contiguous()  # channels-last, as the kernels below want it
-        x = F.silu(self._filter(x, self.first, self.first_bias))
-        return self._filter(x, self.second, self.second_bias).movedim(-1, 1)
+        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+            x = F.silu(self._filter(x, weight, bias))
+        return self._filter(x, self.weights[-1], self.biases[-1]).movedim(-1, 1)
 
     def _filter(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         padding = [0 if name == "periodic" else 1 for name in self.boundary]

@@ -32,10 +32,8 @@ def wave_vectors(boundary: tuple[Boundary, ...], heads: int, pairs: int) -> Tens
     return torch.tensor(chosen).unflatten(0, (pairs, heads)).transpose(0, 1).contiguous()
 
 
-def rotation(
-    vectors: Tensor, grid: tuple[int, ...], dtype: torch.dtype = torch.float32
-) -> tuple[Tensor, Tensor]:
-    """Return cosine and sine of every phase, each (token, head, pair).
+def rotation(vectors: Tensor, grid: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Return cosine and sine of every phase, each (token, head, pair), in the vectors' dtype.
 
     Positions are cell centres (i + 1/2)/n, so a coarser grid of the same domain stays aligned.
     """
@@ -47,13 +45,14 @@ def rotation(
             *(size if a == axis else 1 for a in range(len(grid))), *vectors.shape[:2]
         )
     flat = phase.flatten(0, len(grid) - 1)
-    return flat.cos().to(dtype), flat.sin().to(dtype)
+    return flat.cos(), flat.sin()
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Rotate (batch, token, head, 2 * pair) features, the two halves being one pair each."""
     first, second = x.chunk(2, dim=-1)
-    return torch.cat([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+    turned = torch.addcmul(first * cosine, second, sine, value=-1)
+    return torch.cat([turned, torch.addcmul(first * sine, second, cosine)], dim=-1)
 
 
 def _shortest(boundary: tuple[Boundary, ...], count: int) -> list[tuple[float, ...]]:

@@ -79,9 +79,10 @@ class FieldStatistics(nn.Module):
             DataError: NaN or infinity in the batch.
         """
         check_finite(inputs, "training input")
-        self.inputs.update([inputs], self.config)
         if change is not None:
             check_finite(change, "training target")
+        self.inputs.update([inputs], self.config)
+        if change is not None:
             self.outputs.update([state, change], self.config)
         self._derive()
         if int(self.inputs.samples) >= SAMPLES:

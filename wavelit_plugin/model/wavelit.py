@@ -12,7 +12,7 @@ from wavelit_plugin.errors import ConfigError, ShapeError
 from wavelit_plugin.model.checkpoint import read_checkpoint, write_checkpoint
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.embedding import BandEmbedding, BandHead, ConditionEmbedding
-from wavelit_plugin.model.frames import change_in_history, differences_and_constants, last_state
+from wavelit_plugin.model.frames import differences_and_constants, last_state, step_in_history
 from wavelit_plugin.model.pyramid import FeaturePyramid
 from wavelit_plugin.model.refinement import Refinement
 from wavelit_plugin.model.resolution import coarsen, levels_apart, refine
@@ -133,10 +133,11 @@ class WaveLiT(nn.Module):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _observe(self, u: Field, target: Field | None) -> None:
         state = last_state(u, self.config)
-        change = change_in_history(u, self.config)
         if target is not None:
             check_same_shape(target=target, output=state)
             change = full_precision(target) - full_precision(state)
+        else:
+            state, change = step_in_history(u, self.config) or (state, None)
         inputs = differences_and_constants(u, self.config)
         self.statistics.observe(inputs.detach(), state.detach(), change)
 

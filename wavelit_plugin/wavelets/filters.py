@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 
+import numpy as np
 import pywt
 import torch
 
@@ -11,7 +12,7 @@ from wavelit_plugin.shapes import Boundary
 HAAR = "haar"
 
 # PyWavelets prints some taps with few digits; a filter that is less orthonormal than this would
-# make the inverse visibly inexact (dmey reaches 1e-3, db38 1e-10)
+# make the inverse visibly inexact (dmey misses by 2e-3, sym20, the worst that stays, by 1.4e-11)
 _ORTHONORMAL_TO = 1e-9
 
 
@@ -41,7 +42,7 @@ def check_wavelet(wavelet: str, boundary: tuple[Boundary, ...]) -> None:
     used in periodization form, which is right on periodic axes alone.
     """
     if wavelet not in wavelet_names():
-        raise unknown_name("wavelet", wavelet, wavelet_names())
+        raise unknown_name("wavelet", str(wavelet), wavelet_names())
     if wavelet != HAAR and any(name != "periodic" for name in boundary):
         raise ConfigError(
             f"wavelet {wavelet!r} wraps around, so it needs periodic axes, got boundary "
@@ -53,10 +54,7 @@ def _is_orthonormal(name: str) -> bool:
     taps = pywt.Wavelet(name)
     if not taps.orthogonal:
         return False
-    low = torch.tensor(taps.rec_lo, dtype=torch.float64)
-    shifts = torch.stack([low.roll(2 * k) for k in range(len(low) // 2)])
-    # zero the part that rolled around: only true shifts must be orthogonal
-    for k in range(1, len(low) // 2):
-        shifts[k, : 2 * k] = 0.0
-    error = shifts @ low - torch.eye(len(shifts), dtype=torch.float64)[0]
-    return bool(error.abs().max() < _ORTHONORMAL_TO)
+    # numpy: under torch.device("meta") a tensor made here would have no values
+    low = np.asarray(taps.rec_lo)
+    shifts = [np.dot(low[2 * k :], low[: len(low) - 2 * k]) for k in range(len(low) // 2)]
+    return bool(np.abs(np.asarray(shifts) - np.eye(1, len(shifts))).max() < _ORTHONORMAL_TO)

@@ -5,6 +5,7 @@ The same convention as PyWavelets' mode ``periodization``: output k of n/2 looks
 the taps, so autograd's backward is the transpose and the inverse is the synthesis below.
 """
 
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -17,16 +18,19 @@ def periodized_analysis(u: Tensor, ndim: int, wavelet: str) -> list[Tensor]:
     """Split the last ``ndim`` (even) axes; 2**ndim bands, counted in binary as in Pyramid."""
     split = partial(_split, bank=_bank(wavelet, u))
     bands = [u]
-    for axis in range(-ndim, 0):
-        bands = [half for band in bands for half in split(band, axis)]
+    with _own_dtype(u):
+        for axis in range(-ndim, 0):
+            bands = [half for band in bands for half in split(band, axis)]
     return bands
 
 
 def periodized_synthesis(bands: list[Tensor], ndim: int, wavelet: str) -> Tensor:
     """Invert ``periodized_analysis``."""
     merge = partial(_merge, bank=_bank(wavelet, bands[0]))
-    for axis in range(-1, -ndim - 1, -1):
-        bands = [merge(low, high, axis) for low, high in zip(bands[::2], bands[1::2], strict=True)]
+    with _own_dtype(bands[0]):
+        for axis in range(-1, -ndim - 1, -1):
+            pairs = zip(bands[::2], bands[1::2], strict=True)
+            bands = [merge(low, high, axis) for low, high in pairs]
     return bands[0]
 
 
@@ -34,6 +38,14 @@ def _bank(wavelet: str, like: Tensor) -> Tensor:
     # made in float64 and cast: the taps are the only constants of the transform
     taps = torch.tensor(filter_taps(wavelet), dtype=torch.float64, device=like.device)
     return taps.to(like.dtype)
+
+
+def _own_dtype(u: Tensor) -> AbstractContextManager[object]:
+    # autocast would multiply, and return the bands, in half precision; meta tensors have none
+    kind = u.device.type
+    if not torch.amp.is_autocast_available(kind):
+        return nullcontext()
+    return torch.autocast(kind, enabled=False)
 
 
 def _split(u: Tensor, axis: int, bank: Tensor) -> tuple[Tensor, Tensor]:

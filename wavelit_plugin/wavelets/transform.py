@@ -9,7 +9,7 @@ from wavelit_plugin.errors import ConfigError, ShapeError
 from wavelit_plugin.shapes import Field, per_axis
 from wavelit_plugin.wavelets.filters import HAAR, check_wavelet
 from wavelit_plugin.wavelets.haar import haar_analysis, haar_synthesis
-from wavelit_plugin.wavelets.padding import crop, pad_to_levels
+from wavelit_plugin.wavelets.padding import crop, pad_to_levels, padded_size
 from wavelit_plugin.wavelets.periodized import periodized_analysis, periodized_synthesis
 from wavelit_plugin.wavelets.pyramid import Pyramid
 
@@ -65,17 +65,20 @@ def idwt(pyramid: Pyramid, *, wavelet: str = HAAR) -> Field:
         wavelet: the name that ``dwt`` was called with.
 
     Raises:
-        ShapeError: the bands do not belong together.
+        ShapeError: the bands do not belong together, or to a field of ``pyramid.shape``.
+        ConfigError: an unknown wavelet.
 
     >>> u = torch.arange(10.0).reshape(1, 1, 10)
     >>> bool(torch.allclose(idwt(dwt(u, levels=2)), u, atol=1e-5))
     True
     """
+    check_wavelet(wavelet, ())
     ndim = pyramid.approximation.ndim - 2
     u = pyramid.approximation
     for detail in reversed(pyramid.details):
         _check_bands(u, detail, ndim)
         u = _synthesis([u, *detail.unbind(2)], ndim, wavelet)
+    _check_crop(u, pyramid)
     return crop(u, pyramid.shape)
 
 
@@ -112,4 +115,14 @@ def _check_bands(approximation: Tensor, detail: Tensor, ndim: int) -> None:
             f"the detail bands that go with an approximation of shape {tuple(approximation.shape)} "
             f"must have shape {expected}, got {tuple(detail.shape)}; pass what dwt returned, "
             "finest level first"
+        )
+
+
+def _check_crop(u: Tensor, pyramid: Pyramid) -> None:
+    padded = tuple(padded_size(size, pyramid.levels) for size in pyramid.shape)
+    if padded != tuple(u.shape[2:]):
+        raise ShapeError(
+            f"{pyramid.levels} levels of these bands make a field of sizes {tuple(u.shape[2:])}, "
+            f"which is not what a field of shape {pyramid.shape} is padded to, {padded}; pass the "
+            "shape that dwt returned"
         )
