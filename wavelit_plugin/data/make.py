@@ -1,0 +1,165 @@
+"""Make a data set on disk: seeded, resumable, never replacing files silently."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wavelit_plugin import __version__
+from wavelit_plugin.data.records import Trajectories
+from wavelit_plugin.data.request import DataReport, DataRequest
+from wavelit_plugin.data.simulation import SPLITS, Progress, chunk_ranges, simulate_chunk
+from wavelit_plugin.data.statistics import Statistics, measure
+from wavelit_plugin.data.store import Workshop, check_target, digest, disk_errors
+from wavelit_plugin.data.writers.base import Source
+from wavelit_plugin.errors import DataError
+
+
+def make_dataset(request: DataRequest, progress: Progress | None = None) -> DataReport:
+    """Simulate and write a data set; return what was written.
+
+    A run that was killed goes on with the same request. A request that is finished already is
+    reported as such and nothing is done. Several sizes may share a folder, because their files
+    have different names.
+
+    Raises:
+        DataError: files of these names exist from something else and ``overwrite`` is off, a
+            finished file was changed, the disk does not take the files, or the solver failed.
+    """
+    began, progress = time.perf_counter(), progress or _silent
+    names, metadata = _names(request)
+    workshop = Workshop(request.out, request.key())
+    if not request.overwrite:
+        with disk_errors(request.out):
+            finished = _finished(request, metadata)
+        if finished is not None:
+            workshop.remove()
+            return _report(request, finished, seconds=0.0, already_complete=True)
+    if not (request.overwrite or workshop.publishing):
+        check_target(request.out, (*names, metadata))
+    workshop.open()
+    if not workshop.publishing:
+        _simulate(request, workshop, progress)
+        _write(request, workshop, progress)
+    workshop.publish(names, metadata)
+    facts = json.loads((request.out / metadata).read_text(encoding="utf-8"))
+    seconds = time.perf_counter() - began
+    return _report(request, facts, seconds=seconds, already_complete=False)
+
+
+def _silent(done: int, total: int, what: str) -> None:
+    del done, total, what
+
+
+def _names(request: DataRequest) -> tuple[tuple[str, ...], str]:
+    """Return the names of the data files and of the metadata file."""
+    asked = (request.problem_record(), request.setup(), request.layout_name())
+    writer = request.writer()
+    return writer.files(*asked), f"{writer.stem(*asked)}.json"
+
+
+def _finished(request: DataRequest, metadata: str) -> dict[str, Any] | None:
+    """Return the metadata of the same request when it was finished before and is unchanged."""
+    path = request.out / metadata
+    if not path.is_file():
+        return None
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        return None
+    if not isinstance(facts, dict) or facts.get("key") != request.key():
+        return None
+    for name, file in facts["files"].items():
+        held = request.out / name
+        if not held.is_file() or digest(held) != file["sha256"]:
+            raise DataError(
+                f"{held} is missing or was changed after it was made; overwrite, or use another "
+                f"folder"
+            )
+    return facts
+
+
+def _ranges(request: DataRequest, split: str) -> list[range]:
+    ndim = request.problem_record().ndim
+    return chunk_ranges(request.count(split), request.setup(), ndim=ndim)
+
+
+def _simulate(request: DataRequest, workshop: Workshop, progress: Progress) -> None:
+    """Simulate every chunk that is not there yet."""
+    problem, setup = request.problem_record(), request.setup()
+    total = sum(request.count(split) for split in SPLITS)
+    done = 0
+    for split in SPLITS:
+        for indices in _ranges(request, split):
+            if not workshop.shard(split, indices).exists():
+                chunk = simulate_chunk(
+                    problem, setup, seed=request.seed, split=split, indices=indices
+                )
+                workshop.save(split, indices, chunk)
+            done += len(indices)
+            progress(done, total, "simulating")
+
+
+def _write(request: DataRequest, workshop: Workshop, progress: Progress) -> None:
+    """Write the data files and the metadata into the work folder."""
+
+    def chunks(split: str) -> Iterator[Trajectories]:
+        return (workshop.load(split, indices) for indices in _ranges(request, split))
+
+    problem, setup, writer = request.problem_record(), request.setup(), request.writer()
+    names, metadata = _names(request)
+    counts = {split: request.count(split) for split in SPLITS}
+    source = Source(problem=problem, setup=setup, counts=counts, chunks=chunks)
+    for done, _ in enumerate(writer.write(source, workshop.files, request.layout_name()), start=1):
+        progress(done, len(names), "writing")
+    statistics = measure(chunks("train"))
+    with disk_errors(workshop.files):
+        facts = _facts(request, workshop.files, names, statistics)
+        text = json.dumps(facts, indent=2) + "\n"
+        (workshop.files / metadata).write_text(text, encoding="utf-8")
+
+
+def _facts(
+    request: DataRequest, folder: Path, names: tuple[str, ...], statistics: Statistics
+) -> dict[str, Any]:
+    problem = request.problem_record()
+    pairs = request.setup().frames - 1
+    return {
+        "key": request.key(),
+        "parameters": request.parameters(),
+        "problem": problem.summary,
+        "fields": list(problem.fields),
+        "constants": list(problem.constants),
+        "units": dict(problem.units),
+        "trajectories": {split: request.count(split) for split in SPLITS},
+        "samples": {split: request.count(split) * pairs for split in SPLITS},
+        "layout": request.writer().describe(problem, request.layout_name()),
+        "mean": dict(zip(problem.fields, statistics.mean, strict=True)),
+        "std": dict(zip(problem.fields, statistics.std, strict=True)),
+        "frame_change": dict(zip(problem.fields, statistics.frame_change, strict=True)),
+        "device": request.device,
+        "versions": {"wavelit-plugin": __version__, "torch": str(torch.__version__)},
+        "files": {
+            name: {"sha256": digest(folder / name), "bytes": (folder / name).stat().st_size}
+            for name in names
+        },
+    }
+
+
+def _report(
+    request: DataRequest, facts: dict[str, Any], *, seconds: float, already_complete: bool
+) -> DataReport:
+    _, metadata = _names(request)
+    return DataReport(
+        folder=request.out,
+        files=(*facts["files"], metadata),
+        trajectories=facts["trajectories"],
+        samples=facts["samples"],
+        frame_change=facts["frame_change"],
+        bytes=sum(file["bytes"] for file in facts["files"].values()),
+        seconds=seconds,
+        already_complete=already_complete,
+    )

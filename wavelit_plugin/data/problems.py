@@ -1,0 +1,28 @@
+"""The problems that data can be made from; a new equation is one more file and one more record."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from wavelit_plugin.data.records import Problem, Setup
+from wavelit_plugin.data.scattering import ACOUSTICS
+from wavelit_plugin.errors import unknown_name
+
+PROBLEMS: Mapping[str, Problem] = MappingProxyType(
+    {problem.name: problem for problem in (ACOUSTICS,)}
+)
+"""The problems by name."""
+
+
+def find_problem(name: str) -> Problem:
+    """Return the problem of that name; ConfigError with the nearest name otherwise."""
+    if name not in PROBLEMS:
+        raise unknown_name("problem", name, PROBLEMS)
+    return PROBLEMS[name]
+
+
+def check_setup(problem: Problem, setup: Setup) -> None:
+    """Raise ConfigError unless the problem knows the setup's boundary and medium."""
+    if setup.boundary not in problem.boundaries:
+        raise unknown_name("boundary", setup.boundary, problem.boundaries)
+    if setup.medium not in problem.media:
+        raise unknown_name("medium", setup.medium, problem.media)

@@ -1,0 +1,117 @@
+"""The records that problems, writers and the maker of data sets share."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from wavelit_plugin.errors import ConfigError, unknown_name
+
+DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
+SMALLEST_SIZE = 16
+
+
+class Trajectories(NamedTuple):
+    """Fields over time and the constant fields of the same trajectories."""
+
+    fields: Float[Tensor, "batch frame field *space"]
+    constants: Float[Tensor, "batch constant *space"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setup:
+    """How a problem is simulated; everything but the trajectory's own seed.
+
+    Args:
+        size: points per axis of the stored fields; even, at least SMALLEST_SIZE.
+        frames: stored frames, the initial state included; at least 2.
+        interval: time between two frames, in units of domain length / reference speed.
+        boundary: name of the boundary condition.
+        medium: name of the family that the constant fields are drawn from.
+        oversample: the simulation's grid is finer than the stored one by this factor.
+        device: where to simulate; anything that ``torch.device`` takes.
+        dtype: precision of the simulation, a key of DTYPES.
+
+    Raises:
+        ConfigError: a value is out of its range or the device cannot be used.
+    """
+
+    size: int
+    frames: int
+    interval: float
+    boundary: str
+    medium: str
+    oversample: int = 2
+    device: str = "cpu"
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        check_at_least("size", self.size, SMALLEST_SIZE)
+        if self.size % 2:
+            raise ConfigError(
+                f"size must be even, got {self.size}; use {self.size - 1} or {self.size + 1}"
+            )
+        check_at_least("frames", self.frames, 2)
+        check_at_least("oversample", self.oversample, 1)
+        if not isinstance(self.interval, int | float) or not 0.0 < self.interval < float("inf"):
+            raise ConfigError(
+                f"interval must be a positive time, got {self.interval!r}; 0.04 is usual"
+            )
+        if self.dtype not in DTYPES:
+            raise unknown_name("dtype", self.dtype, DTYPES)
+        check_device(self.device, dtype=DTYPES[self.dtype])
+
+
+Simulate = Callable[[Setup, Sequence[int]], Trajectories]
+"""Simulate one trajectory per seed; trajectory i must depend on the setup and seed i only."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Problem:
+    """An equation that data can be made from.
+
+    Args:
+        name: the name on the command line and in file names.
+        summary: one line for lists.
+        fields: names of the fields that evolve, in the order of the field axis.
+        constants: names of the constant fields, in order.
+        units: unit of every field and constant.
+        ndim: number of space axes.
+        frames: default number of frames.
+        interval: default time between two frames.
+        boundaries: allowed boundary conditions, the default first.
+        media: allowed families of constant fields, the default first.
+        simulate: the function that makes trajectories.
+    """
+
+    name: str
+    summary: str
+    fields: tuple[str, ...]
+    constants: tuple[str, ...]
+    units: Mapping[str, str]
+    ndim: int
+    frames: int
+    interval: float
+    boundaries: tuple[str, ...]
+    media: tuple[str, ...]
+    simulate: Simulate
+
+
+def check_at_least(name: str, value: int, least: int) -> None:
+    """Raise ConfigError unless ``value`` is an integer of at least ``least``."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"{name} must be an integer of at least {least}, got {value!r}")
+
+
+def check_device(device: str, *, dtype: torch.dtype) -> None:
+    """Raise ConfigError unless a number can be kept on ``device``."""
+    try:
+        float(torch.ones((), device=torch.device(device), dtype=dtype))
+    # torch reports a back end that it was built without as an AssertionError, and a precision
+    # that a back end lacks as a TypeError
+    except (RuntimeError, AssertionError, TypeError) as error:
+        reason = str(error).split("\n", maxsplit=1)[0]
+        raise ConfigError(f"device {device!r} cannot be used ({reason}); use 'cpu'") from error

@@ -1,0 +1,133 @@
+"""Finished chunks on disk, and files that appear complete or not at all.
+
+A run works in a hidden folder inside the target folder, named by the request's key. Chunks are
+saved there as they are finished, so a killed run goes on where it was. Once every data file is
+written there too, a marker says that they may be moved to their final names; the metadata
+file is moved last, so a folder with it is complete.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+
+from wavelit_plugin.data.records import Trajectories
+from wavelit_plugin.errors import DataError
+
+_MARKER = "publishing"
+
+
+@contextmanager
+def disk_errors(place: Path) -> Iterator[None]:
+    """Turn the operating system's errors into a DataError that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"cannot use {place}: {error}; use a folder that can be written, with enough room"
+        ) from error
+
+
+class Workshop:
+    """The hidden folder of one request.
+
+    Args:
+        out: the target folder.
+        key: the request's key.
+    """
+
+    def __init__(self, out: Path, key: str) -> None:
+        self.out = out
+        self.folder = out / f".wavelit-{key}"
+        self.files = self.folder / "files"
+
+    def open(self) -> None:
+        """Make the folders that are missing."""
+        with disk_errors(self.out):
+            self.files.mkdir(parents=True, exist_ok=True)
+
+    @property
+    def publishing(self) -> bool:
+        """Whether an earlier run was stopped while it moved the finished files."""
+        return (self.folder / _MARKER).exists()
+
+    def shard(self, split: str, indices: range) -> Path:
+        """Return where the chunk of these trajectories is kept."""
+        return self.folder / f"{split}_{indices.start:06d}_{indices.stop:06d}.pt"
+
+    def save(self, split: str, indices: range, chunk: Trajectories) -> None:
+        """Save a chunk; it appears under its name only when it is complete."""
+        path = self.shard(split, indices)
+        draft = path.with_suffix(f".{os.getpid()}.tmp")
+        save_tensors({"fields": chunk.fields.cpu(), "constants": chunk.constants.cpu()}, draft)
+        with disk_errors(path):
+            draft.replace(path)
+
+    def load(self, split: str, indices: range) -> Trajectories:
+        """Load a chunk; DataError when the file is damaged."""
+        path = self.shard(split, indices)
+        try:
+            held = torch.load(path, weights_only=True)
+            return Trajectories(held["fields"], held["constants"])
+        except (RuntimeError, OSError, EOFError, KeyError, UnpicklingError) as error:
+            raise DataError(f"{path} is damaged; delete it and start again") from error
+
+    def publish(self, names: Sequence[str], metadata: str) -> None:
+        """Move the files to their final names, ``metadata`` last, and remove the folder."""
+        with disk_errors(self.out):
+            self._move(names, metadata)
+        self.remove()
+
+    def remove(self) -> None:
+        """Remove the hidden folder, if there is one."""
+        with disk_errors(self.folder):
+            if self.folder.exists():
+                shutil.rmtree(self.folder)
+
+    def _move(self, names: Sequence[str], metadata: str) -> None:
+        (self.folder / _MARKER).touch()
+        if (self.files / metadata).exists():
+            # an older metadata file would vouch for files that are being replaced
+            (self.out / metadata).unlink(missing_ok=True)
+        for name in (*names, metadata):
+            # what an earlier, stopped run moved is not here any more
+            if (self.files / name).exists():
+                (self.files / name).replace(self.out / name)
+
+
+def save_tensors(content: dict[str, object], path: Path) -> None:
+    """Save a dictionary that ``torch.load(weights_only=True)`` reads.
+
+    Raises:
+        DataError: the disk does not take it (torch reports this as a RuntimeError).
+    """
+    try:
+        with disk_errors(path):
+            torch.save(content, path)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"cannot write {path} ({reason}); free some room on the disk") from error
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file in hexadecimal."""
+    state = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(2**20):
+            state.update(block)
+    return state.hexdigest()
+
+
+def check_target(out: Path, names: Sequence[str]) -> None:
+    """Raise DataError when a file of one of these names exists in ``out``."""
+    taken = [name for name in names if (out / name).exists()]
+    if taken:
+        raise DataError(
+            f"{out} already holds {', '.join(taken)}, not from this request; use another folder "
+            f"or overwrite"
+        )

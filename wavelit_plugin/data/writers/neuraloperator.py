@@ -1,0 +1,157 @@
+"""Files for neuraloperator's PTDataset and the data sets built on it.
+
+``{stem}_{split}_{size}.pt`` holds {"x": (sample, channel, *space), "y": likewise} in float32,
+samples trajectory by trajectory: x is frame t (with the constants), y the fields of frame t + 1.
+``{stem}_test_{size}_trajectories.pt`` holds the whole test trajectories for roll-outs:
+{"fields": (trajectory, frame, field, *space), "constants": (trajectory, constant, *space),
+"field_names", "constant_names", "interval"}. All load with ``torch.load(weights_only=True)``.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from wavelit_plugin.data.records import Problem, Setup
+from wavelit_plugin.data.store import save_tensors
+from wavelit_plugin.data.writers.base import Source, Writer
+from wavelit_plugin.errors import ConfigError, unknown_name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layout:
+    """Which channels go where, and under which file names.
+
+    Args:
+        stem: beginning of the file names; None is the problem's name.
+        field: the one field stored without channel axis; None stores all, and the constants.
+        sizes: sizes that the host's loader takes; empty for any.
+    """
+
+    stem: str | None = None
+    field: str | None = None
+    sizes: tuple[int, ...] = ()
+
+
+LAYOUTS: Mapping[str, Layout] = MappingProxyType(
+    {
+        "pairs": Layout(),
+        # the names, sizes and single squeezed channel that the stock data sets insist on
+        "nsforcing": Layout(stem="nsforcing", field="pressure", sizes=(128, 1024)),
+        "darcy": Layout(stem="darcy", field="pressure", sizes=(16, 32, 64, 128)),
+    }
+)
+"""The layouts by name, the default first."""
+
+
+def check(problem: Problem, setup: Setup, layout: str) -> None:
+    """Raise ConfigError when the layout is unknown or cannot hold the problem at this size."""
+    if layout not in LAYOUTS:
+        raise unknown_name("layout", layout, LAYOUTS)
+    record = LAYOUTS[layout]
+    if record.sizes and setup.size not in record.sizes:
+        sizes = ", ".join(map(str, record.sizes))
+        raise ConfigError(
+            f"layout {layout!r} is read at sizes {sizes} only, got {setup.size}; use one of them "
+            f"or layout 'pairs'"
+        )
+    if record.field is not None and record.field not in problem.fields:
+        raise ConfigError(
+            f"layout {layout!r} stores the field {record.field!r}, which {problem.name} does not "
+            f"have; use layout 'pairs'"
+        )
+
+
+def stem(problem: Problem, setup: Setup, layout: str) -> str:
+    """Return the beginning of the names of files that hold both splits."""
+    return f"{_prefix(problem, layout)}_{setup.size}"
+
+
+def files(problem: Problem, setup: Setup, layout: str) -> tuple[str, ...]:
+    """Return the file names: train, test, test trajectories."""
+    prefix, size = _prefix(problem, layout), setup.size
+    return (
+        f"{prefix}_train_{size}.pt",
+        f"{prefix}_test_{size}.pt",
+        f"{prefix}_test_{size}_trajectories.pt",
+    )
+
+
+def describe(problem: Problem, layout: str) -> dict[str, object]:
+    """Return the channel names and how PTDataset must be told to read them."""
+    field = LAYOUTS[layout].field
+    whole = field is None
+    return {
+        "dataset_name": _prefix(problem, layout),
+        "x_channels": [*problem.fields, *problem.constants] if whole else [field],
+        "y_channels": list(problem.fields) if whole else [field],
+        "channels_squeezed": not whole,
+        "x": "frame t (and the constants, where listed)",
+        "y": "frame t + 1",
+    }
+
+
+def write(source: Source, folder: Path, layout: str) -> Iterator[str]:
+    """Write the files of a layout into ``folder`` and yield each name once it is there."""
+    train, test, trajectories = files(source.problem, source.setup, layout)
+    for split, name in (("train", train), ("test", test)):
+        x, y = _pairs(source, split, LAYOUTS[layout])
+        save_tensors({"x": x, "y": y}, folder / name)
+        yield name
+    save_tensors(_trajectories(source), folder / trajectories)
+    yield trajectories
+
+
+def _prefix(problem: Problem, layout: str) -> str:
+    return LAYOUTS[layout].stem or problem.name
+
+
+def _pairs(source: Source, split: str, layout: Layout) -> tuple[Tensor, Tensor]:
+    """Return x and y of a split, filled chunk by chunk so that nothing is held twice."""
+    problem, setup = source.problem, source.setup
+    space = (setup.size,) * problem.ndim
+    fields = len(problem.fields)
+    lead = (source.counts[split], setup.frames - 1)
+    whole = layout.field is None
+    x_channels = (fields + len(problem.constants),) if whole else ()
+    y_channels = (fields,) if whole else ()
+    x = torch.empty((*lead, *x_channels, *space), dtype=torch.float32)
+    y = torch.empty((*lead, *y_channels, *space), dtype=torch.float32)
+    start = 0
+    for chunk in source.chunks(split):
+        stop = start + len(chunk.fields)
+        if layout.field is None:
+            x[start:stop, :, :fields] = chunk.fields[:, :-1]
+            x[start:stop, :, fields:] = chunk.constants[:, None]
+            y[start:stop] = chunk.fields[:, 1:]
+        else:
+            channel = problem.fields.index(layout.field)
+            x[start:stop] = chunk.fields[:, :-1, channel]
+            y[start:stop] = chunk.fields[:, 1:, channel]
+        start = stop
+    return x.flatten(0, 1), y.flatten(0, 1)
+
+
+def _trajectories(source: Source) -> dict[str, object]:
+    chunks = list(source.chunks("test"))
+    return {
+        "fields": torch.cat([chunk.fields for chunk in chunks]).float(),
+        "constants": torch.cat([chunk.constants for chunk in chunks]).float(),
+        "field_names": list(source.problem.fields),
+        "constant_names": list(source.problem.constants),
+        "interval": source.setup.interval,
+    }
+
+
+NEURALOPERATOR = Writer(
+    host="neuraloperator",
+    layouts=tuple(LAYOUTS),
+    check=check,
+    files=files,
+    stem=stem,
+    describe=describe,
+    write=write,
+)
