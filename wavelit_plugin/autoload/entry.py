@@ -1,0 +1,224 @@
+"""One registration: its record, and where it stands."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Iterable
+from functools import reduce
+from importlib import import_module
+from threading import Lock
+from types import ModuleType
+
+from wavelit_plugin.autoload import is_on
+from wavelit_plugin.autoload.records import (
+    Adapter,
+    HostRecord,
+    HostStatus,
+    Path,
+    Refusal,
+    Registration,
+    State,
+)
+from wavelit_plugin.autoload.versions import installed_version, unsupported
+
+LOG = logging.getLogger("wavelit")
+
+
+def say(message: str) -> None:
+    """Log a decision at level DEBUG; with WAVELIT_DEBUG write it to standard error as well."""
+    LOG.debug("wavelit: %s", message)
+    if is_on("WAVELIT_DEBUG"):
+        sys.stderr.write(f"wavelit: {message}\n")
+
+
+class UnsupportedError(ImportError):
+    """The host is here in a version that its adapter does not support."""
+
+
+class Entry:
+    """One record and its state: applied at most once, until it is undone.
+
+    Attributes:
+        record: what is to be registered; another record may take its place while pending.
+    """
+
+    def __init__(self, record: HostRecord) -> None:
+        self.record = record
+        self._lock = Lock()
+        self._done: list[Registration] = []
+        self._state: State = "pending"
+        self._reason = ""
+        self._path: Path = ""
+        self._busy = False
+        self._off = False
+        self._stranger: ModuleType | None = None
+        self.reconsider()
+
+    def __str__(self) -> str:
+        return f"{self.record.host} ({self.record.watched})"
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes two records the same registration: module and adapter."""
+        return self.record.watched, self.record.adapter
+
+    @property
+    def pending(self) -> bool:
+        """Whether it still waits for the host."""
+        return self._state == "pending"
+
+    def reconsider(self) -> None:
+        """Make a registration that was skipped, failed or undone pending again, if switched on."""
+        if self._state == "applied":
+            return
+        reason = switched_off(self.record)
+        self._off = bool(reason)
+        if (self._state, self._reason) != ("skipped" if reason else "pending", reason):
+            self._set("skipped" if reason else "pending", reason)
+
+    def apply(self, module: ModuleType, path: Path) -> None:
+        """Register with ``module``, its import being done, and remember the outcome.
+
+        Raises:
+            ImportError: with WAVELIT_STRICT, when something could not be registered.
+        """
+        if self.pending or self._off:
+            self.reconsider()
+        if module is self._stranger or not self._claim():
+            return
+        try:
+            self._settle(module, path)
+        except KeyboardInterrupt:
+            self._undo_all()
+            raise
+        except BaseException as error:  # noqa: BLE001  a host outlives any adapter, sys.exit too
+            problems = self._undo_all()
+            state: State = "skipped" if isinstance(error, UnsupportedError) else "failed"
+            self._refuse(state, "; ".join(filter(None, (_one_line(error), problems))), error)
+        finally:
+            self._busy = False
+
+    def undo(self) -> None:
+        """Take everything back, newest first; it stays off until it is reconsidered."""
+        problems = self._undo_all()
+        if problems:
+            self._refuse("failed", f"could not be undone: {problems}")
+        elif self._state in {"pending", "applied"}:
+            self._set("skipped", "deactivated")
+
+    def status(self) -> HostStatus:
+        """Return where it stands."""
+        return HostStatus(
+            host=self.record.host,
+            distribution=self.record.distribution,
+            installed=installed_version(self.record),
+            supported=self.record.versions,
+            watched=self.record.watched,
+            names=self.names,
+            state=self._state,
+            reason=self._reason,
+            path=self._path,
+        )
+
+    def _claim(self) -> bool:
+        with self._lock:  # two threads may end two imports; the adapter runs outside the lock
+            if self._busy or not self.pending:
+                return False
+            self._busy = True
+        return True
+
+    def _settle(self, module: ModuleType, path: Path) -> None:
+        if any(name not in sys.modules for name in self.record.beside):
+            self._leave(module)
+            return
+        problem = unsupported(self.record)
+        if problem:
+            raise UnsupportedError(problem)
+        results = load_adapter(self.record.adapter)(module)
+        if results is None:
+            self._leave(module)
+            return
+        self._path = path
+        self._collect(results)
+
+    def _leave(self, module: ModuleType) -> None:
+        self._stranger = module
+        say(f"{self}: another module of this name, left alone")
+
+    def _collect(self, results: Iterable[Registration | Refusal]) -> None:
+        refused: list[Refusal] = []
+        for result in results:
+            if isinstance(result, Registration):
+                self._done.append(result)
+            else:
+                refused.append(result)
+        reason = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in refused)
+        if refused and is_on("WAVELIT_STRICT"):
+            raise ImportError(reason)
+        if refused:
+            self._refuse("applied" if self._done else "skipped", reason)
+        else:
+            self._set("applied")
+
+    def _undo_all(self) -> str:
+        problems = []
+        while self._done:
+            done = self._done.pop()
+            try:
+                done.undo()
+            except Exception as error:  # noqa: BLE001  the others are still to be undone
+                problems.append(f"{done.name}: {_one_line(error)}")
+        return "; ".join(problems)
+
+    def _refuse(self, state: State, reason: str, error: BaseException | None = None) -> None:
+        self._set(state, reason)
+        if is_on("WAVELIT_STRICT") and state != "applied":
+            raise ImportError(f"wavelit: {self}: {reason}") from error
+        LOG.warning("wavelit: %s: %s: %s", self, state, reason)
+
+    def _set(self, state: State, reason: str = "") -> None:
+        self._state, self._reason = state, reason
+        if state != "applied":
+            self._path = ""
+        say(f"{self}: {state}" + (f": {reason}" if reason else f" {list(self.names)}"))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is registered at present."""
+        return tuple(done.name for done in self._done)
+
+
+def switched_off(record: HostRecord) -> str:
+    """Say which switch keeps the record from being applied; empty if none does."""
+    disabled = os.environ.get("WAVELIT_DISABLE", "").lower().split(",")
+    if record.host.lower() in {name.strip() for name in disabled}:
+        return "switched off by WAVELIT_DISABLE"
+    if record.only_if and not os.environ.get(record.only_if[0]):
+        return record.only_if[1]
+    return ""
+
+
+def load_adapter(address: str) -> Adapter:
+    """Import and return the adapter at ``package.module:function``.
+
+    Raises:
+        ImportError: the address is malformed, or there is no such function.
+    """
+    module, _, attributes = address.partition(":")
+    if not module or not attributes:
+        raise ImportError(f"an adapter is written 'package.module:function', got {address!r}")
+    adapter = reduce(getattr, attributes.split("."), import_module(module))
+    if not callable(adapter):
+        raise ImportError(  # noqa: TRY004  one error for every unusable address
+            f"the adapter {address!r} must be a function, got {adapter!r}"
+        )
+    return adapter
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    if isinstance(error, UnsupportedError):
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,84 @@
+"""Plugins by entry point: loaded once, asked one by one, and skipped with a line when broken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TypeVar
+
+import pluggy
+
+from wavelit_plugin.autoload import complain
+from wavelit_plugin.plugins import builtin, specs
+from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord
+
+Record = TypeVar("Record", HostRecord, ModelRecord, CriterionRecord)
+
+
+@cache
+def plugin_manager() -> pluggy.PluginManager:
+    """Return the manager with this package's plugin and those of the group ``wavelit``."""
+    manager = pluggy.PluginManager(specs.PROJECT)
+    manager.add_hookspecs(specs)
+    manager.register(builtin, name="wavelit_plugin")
+    for entry in entry_points(group=specs.PROJECT):
+        _load(manager, entry)
+    return manager
+
+
+def hosts() -> tuple[HostRecord, ...]:
+    """Return the hosts that plugins provide; this package's own are known without plugins."""
+    return tuple(_ask("wavelit_hosts", HostRecord))
+
+
+def models() -> tuple[ModelRecord, ...]:
+    """Return the models of all plugins, this package's first; of equal names the first stays."""
+    return _by_name(_ask("wavelit_models", ModelRecord))
+
+
+def criteria() -> tuple[CriterionRecord, ...]:
+    """Return the criteria of all plugins, this package's first; of equal names the first stays."""
+    return _by_name(_ask("wavelit_criteria", CriterionRecord))
+
+
+def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> None:
+    try:
+        manager.register(entry.load(), name=entry.name)
+        manager.check_pending()  # a misspelt hook is an error now, not silence later
+    except (Exception, SystemExit) as error:  # noqa: BLE001  somebody else's plugin
+        if manager.has_plugin(entry.name):
+            manager.unregister(name=entry.name)
+        complain(f"plugin {entry.name} ({entry.value}) is skipped", error)
+
+
+def _ask(hook: str, kind: type[Record]) -> Iterator[Record]:
+    """Call a hook plugin by plugin, so that one that fails hides no other."""
+    # in the order of registration, ours first
+    for implementation in getattr(plugin_manager().hook, hook).get_hookimpls():
+        try:
+            records = [_checked(record, kind) for record in implementation.function()]
+        except (Exception, SystemExit) as error:  # noqa: BLE001  somebody else's plugin
+            complain(f"{hook} of plugin {implementation.plugin_name} is skipped", error)
+            continue
+        yield from records
+
+
+def _checked(record: object, kind: type[Record]) -> Record:
+    if not isinstance(record, kind):
+        raise TypeError(f"expected {kind.__name__} records, got {record!r}")
+    return record
+
+
+NamedRecord = TypeVar("NamedRecord", ModelRecord, CriterionRecord)
+
+
+def _by_name(records: Iterator[NamedRecord]) -> tuple[NamedRecord, ...]:
+    kept: dict[str, NamedRecord] = {}
+    for record in records:
+        if record.name in kept:
+            taken = ValueError("the name is taken already; what is there stays")
+            complain(f"record {record.name!r} of a plugin is skipped", taken)
+        else:
+            kept[record.name] = record
+    return tuple(kept.values())

@@ -1,0 +1,25 @@
+"""The hooks that a plugin may implement; each returns records and registers nothing itself."""
+
+import pluggy
+
+from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord
+
+PROJECT = "wavelit"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def wavelit_hosts() -> list[HostRecord]:  # type: ignore[empty-body]
+    """Return hosts to register with; also announce their modules in the group wavelit.hosts."""
+
+
+@hookspec
+def wavelit_models() -> list[ModelRecord]:  # type: ignore[empty-body]
+    """Return models to offer by name."""
+
+
+@hookspec
+def wavelit_criteria() -> list[CriterionRecord]:  # type: ignore[empty-body]
+    """Return training criteria to offer by name."""
