@@ -1,11 +1,10 @@
 """One level of an orthogonal transform in periodization form, axis by axis, for any filter.
 
 The same convention as PyWavelets' mode ``periodization``: output k of n/2 looks at the points
-2k + 1 - taps/2 ... 2k + taps/2, indices modulo the size. Windows are gathered and multiplied with
-the taps, so autograd's backward is the transpose and the inverse is the synthesis below.
+2k + 1 - taps/2 ... 2k + taps/2, indices modulo the size. The axis is extended once, then every tap
+adds a shifted slice: no window is ever laid out, and autograd keeps nothing but shapes.
 """
 
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -13,55 +12,51 @@ from torch import Tensor
 
 from wavelit_plugin.wavelets.filters import filter_taps
 
+Bank = tuple[tuple[float, ...], tuple[float, ...]]
+
 
 def periodized_analysis(u: Tensor, ndim: int, wavelet: str) -> list[Tensor]:
     """Split the last ``ndim`` (even) axes; 2**ndim bands, counted in binary as in Pyramid."""
-    split = partial(_split, bank=_bank(wavelet, u))
+    split = partial(_split, bank=filter_taps(wavelet))
     bands = [u]
-    with _own_dtype(u):
-        for axis in range(-ndim, 0):
-            bands = [half for band in bands for half in split(band, axis)]
+    for axis in range(-ndim, 0):
+        bands = [half for band in bands for half in split(band, axis)]
     return bands
 
 
 def periodized_synthesis(bands: list[Tensor], ndim: int, wavelet: str) -> Tensor:
     """Invert ``periodized_analysis``."""
-    merge = partial(_merge, bank=_bank(wavelet, bands[0]))
-    with _own_dtype(bands[0]):
-        for axis in range(-1, -ndim - 1, -1):
-            pairs = zip(bands[::2], bands[1::2], strict=True)
-            bands = [merge(low, high, axis) for low, high in pairs]
+    merge = partial(_merge, bank=filter_taps(wavelet))
+    for axis in range(-1, -ndim - 1, -1):
+        bands = [merge(low, high, axis) for low, high in zip(bands[::2], bands[1::2], strict=True)]
     return bands[0]
 
 
-def _bank(wavelet: str, like: Tensor) -> Tensor:
-    # made in float64 and cast: the taps are the only constants of the transform
-    taps = torch.tensor(filter_taps(wavelet), dtype=torch.float64, device=like.device)
-    return taps.to(like.dtype)
+def _split(u: Tensor, axis: int, bank: Bank) -> tuple[Tensor, Tensor]:
+    half, reach = u.shape[axis] // 2, len(bank[0]) // 2
+    phases = _extend(u, axis, reach - 1, reach - 1).unflatten(axis, (-1, 2)).unbind(axis)
+    # tap t meets point 2k + t of the extended axis: phase t % 2, shifted by t // 2
+    shifted = [phases[t % 2].narrow(axis, t // 2, half) for t in range(2 * reach)]
+    return _weigh(shifted, bank[0]), _weigh(shifted, bank[1])
 
 
-def _own_dtype(u: Tensor) -> AbstractContextManager[object]:
-    # autocast would multiply, and return the bands, in half precision; meta tensors have none
-    kind = u.device.type
-    if not torch.amp.is_autocast_available(kind):
-        return nullcontext()
-    return torch.autocast(kind, enabled=False)
+def _merge(low: Tensor, high: Tensor, axis: int, bank: Bank) -> Tensor:
+    half, reach = low.shape[axis], len(bank[0]) // 2
+    # point 2q + p - (reach - 1) gathers tap p + 2s of coefficient q - s
+    extended = [_extend(band, axis, reach - 1, 0) for band in (low, high)]
+    shifted = [band.narrow(axis, reach - 1 - s, half) for band in extended for s in range(reach)]
+    phases = [_weigh(shifted, bank[0][p::2] + bank[1][p::2]) for p in range(2)]
+    return torch.stack(phases, dim=axis).flatten(axis - 1, axis).roll(1 - reach, dims=axis)
 
 
-def _split(u: Tensor, axis: int, bank: Tensor) -> tuple[Tensor, Tensor]:
-    size, taps = u.shape[axis], bank.shape[-1]
-    start = torch.arange(0, size, 2, device=u.device)[:, None]
-    window = (start + torch.arange(taps, device=u.device) - (taps // 2 - 1)) % size
-    low, high = (u.movedim(axis, -1)[..., window] @ bank.T).unbind(-1)
-    return low.movedim(-1, axis), high.movedim(-1, axis)
+def _extend(u: Tensor, axis: int, before: int, after: int) -> Tensor:
+    size = u.shape[axis]
+    index = torch.arange(-before, size + after, device=u.device) % size
+    return u.index_select(axis, index)
 
 
-def _merge(low: Tensor, high: Tensor, axis: int, bank: Tensor) -> Tensor:
-    half, taps = low.shape[axis], bank.shape[-1]
-    # point 2q + p - (taps/2 - 1) gathers tap p + 2s of coefficient q - s
-    steps = torch.arange(half, device=low.device)[:, None]
-    window = (steps - torch.arange(taps // 2, device=low.device)) % half
-    low_taps, high_taps = bank.unflatten(-1, (-1, 2))
-    pairs = low.movedim(axis, -1)[..., window] @ low_taps
-    pairs = pairs + high.movedim(axis, -1)[..., window] @ high_taps
-    return pairs.flatten(-2).roll(1 - taps // 2, dims=-1).movedim(-1, axis)
+def _weigh(parts: list[Tensor], weights: tuple[float, ...]) -> Tensor:
+    total = parts[0] * weights[0]
+    for part, weight in zip(parts[1:], weights[1:], strict=True):
+        total = total.add_(part, alpha=weight)
+    return total

@@ -1,0 +1,158 @@
+"""What every benchmark here shares: hardware, time, peak memory, and the file of results.
+
+Keys of results that hold numbers end in their unit: ``seconds``, ``bytes``, ``count``, ``ratio``.
+"""
+
+import gc
+import json
+import os
+import platform
+import re
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
+from importlib.metadata import version
+from itertools import accumulate
+from pathlib import Path
+
+import torch
+
+RESULTS = Path(__file__).parent / "results"
+SAMPLE_SECONDS = 0.02  # a sample repeats short calls for as long as this
+
+
+def hardware(device: str) -> dict[str, object]:
+    """Return the name of the device under test and the sizes of the machine around it."""
+    found: dict[str, object] = {
+        "device": device,
+        "name": torch.cuda.get_device_name() if device == "cuda" else processor_name(),
+        "processor": processor_name(),
+        "cores_count": os.cpu_count(),
+        "memory_bytes": os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"),
+    }
+    if device == "cuda":
+        found["device_memory_bytes"] = torch.cuda.get_device_properties(0).total_memory
+    return found
+
+
+def processor_name() -> str:
+    """Return the CPU's name as the kernel gives it."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if platform.system() == "Linux" else []
+    names = [line.split(":", 1)[1] for line in lines if line.startswith("model name")]
+    name = names[0] if names else platform.processor() or platform.machine()
+    return " ".join(re.sub(r"\((R|TM|tm)\)|\bCPU\b|\bProcessor\b|@.*", "", name).split())
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Return the versions of Python and of the packages."""
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def interleaved_seconds(
+    calls: Mapping[str, Callable[[], object]], *, repeats: int, device: str
+) -> dict[str, list[float]]:
+    """Return ``repeats`` samples of the seconds that one call takes, for each name.
+
+    The contestants take turns, so that what disturbs the machine disturbs all of them alike: ratios
+    are to be taken sample by sample.
+    """
+    counts = {name: _calls_per_sample(call, device) for name, call in calls.items()}
+    samples: dict[str, list[float]] = {name: [] for name in calls}
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(repeats):
+            for name, call in calls.items():
+                samples[name].append(_seconds(call, counts[name], device) / counts[name])
+    finally:
+        gc.enable()
+    return samples
+
+
+def median_ratio(samples: Sequence[float], reference: Sequence[float]) -> float:
+    """Return the median over the turns of how many times longer than the reference it took."""
+    return statistics.median(a / b for a, b in zip(samples, reference, strict=True))
+
+
+def peak_bytes(call: Callable[[], object], device: str) -> int:
+    """Return the most memory that a call holds at a time, its result included, its inputs not."""
+    call()
+    return _peak_bytes_cuda(call) if device == "cuda" else _peak_bytes_cpu(call)
+
+
+def write_results(
+    benchmark: str,
+    device: str,
+    *,
+    packages: Iterable[str],
+    settings: Mapping[str, object],
+    records: Sequence[Mapping[str, object]],
+) -> Path:
+    """Write ``results/<benchmark>-<hardware>.json`` in one step and return its path."""
+    machine = hardware(device)
+    content = {
+        "benchmark": benchmark,
+        "date": datetime.now(timezone.utc).date().isoformat(),
+        "hardware": machine,
+        "versions": versions(packages),
+        "settings": {**settings, "allocator": _allocator_settings()},
+        "records": list(records),
+    }
+    slug = re.sub(r"[^a-z0-9]+", "-", f"{machine['name']} {machine['cores_count']} cores".lower())
+    path = RESULTS / f"{benchmark}-{slug}.json"
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(content, indent=1) + "\n")
+    partial.replace(path)
+    return path
+
+
+def _seconds(call: Callable[[], object], count: int, device: str) -> float:
+    _wait(device)
+    start = time.perf_counter()
+    for _ in range(count):
+        call()
+    _wait(device)
+    return time.perf_counter() - start
+
+
+def _calls_per_sample(call: Callable[[], object], device: str) -> int:
+    _seconds(call, 2, device)  # warm caches, and let libraries choose their kernels
+    return max(1, round(SAMPLE_SECONDS / _seconds(call, 1, device)))
+
+
+def _wait(device: str) -> None:
+    if device == "cuda":
+        torch.cuda.synchronize()
+
+
+def _peak_bytes_cuda(call: Callable[[], object]) -> int:
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    torch.cuda.synchronize()
+    return torch.cuda.max_memory_allocated() - before
+
+
+def _peak_bytes_cpu(call: Callable[[], object]) -> int:
+    # the profiler hooks torch's CPU allocator, so every temporary inside an operator counts, to the
+    # byte; what oneDNN takes for itself does not
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it announces every start and stop
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as profile:
+        call()
+    with tempfile.TemporaryDirectory() as folder:
+        trace = Path(folder) / "trace.json"
+        profile.export_chrome_trace(str(trace))
+        events = json.loads(trace.read_text())["traceEvents"]
+    changes = [event for event in events if event.get("name") == "[memory]"]
+    changes.sort(key=lambda event: event["ts"])
+    return max(accumulate((event["args"]["Bytes"] for event in changes), initial=0))
+
+
+def _allocator_settings() -> dict[str, str]:
+    # large blocks that go back to the system after every call cost page faults at the next one
+    return {name: value for name, value in os.environ.items() if name.startswith("MALLOC_")}

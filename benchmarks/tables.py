@@ -1,0 +1,111 @@
+"""Write the tables of README.md from the results.
+
+    python -m benchmarks.tables [--check]
+
+A benchmark adds its columns to TABLES, and to README.md a pair of marker lines:
+``<!-- results: NAME -->`` and ``<!-- end of results: NAME -->``.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.harness import RESULTS
+
+README = Path(__file__).parent / "README.md"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: its heading, the key in a record, and how a number is written."""
+
+    heading: str
+    key: str
+    scale: float = 1.0
+    form: str = "{:.3g}"
+
+    def cell(self, record: Mapping[str, Any]) -> str:
+        value = record[self.key]
+        if value is None:
+            return "-"
+        return (
+            self.form.format(value * self.scale) if isinstance(value, float | int) else str(value)
+        )
+
+
+TABLES: dict[str, tuple[Column, ...]] = {
+    "dwt": (
+        Column("wavelet", "wavelet"),
+        Column("grid", "space"),
+        Column("threads", "threads_count"),
+        Column("package", "package"),
+        Column("ms", "median_seconds", 1e3),
+        Column("time / ours", "time_over_ours_ratio"),
+        Column("peak MiB", "peak_bytes", 2**-20),
+        Column("peak / ours", "peak_over_ours_ratio"),
+        Column(
+            "coefficients differ by", "coefficients_difference_over_deviation_ratio", 1, "{:.0e}"
+        ),
+        Column("round trip errs by", "round_trip_error_over_deviation_ratio", 1, "{:.0e}"),
+    ),
+}
+
+
+def markdown_table(columns: Sequence[Column], records: Sequence[Mapping[str, Any]]) -> str:
+    """Return the records as a table in markdown."""
+    rows = [[column.cell(record) for column in columns] for record in records]
+    lines = [[column.heading for column in columns], ["---"] * len(columns), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def section(benchmark: str) -> str:
+    """Return the tables of one benchmark, one for each hardware it ran on."""
+    files = [json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))]
+    found = [content for content in files if content["benchmark"] == benchmark]
+    return "\n\n".join(
+        f"{_title(c)}\n\n{markdown_table(TABLES[benchmark], c['records'])}" for c in found
+    )
+
+
+def with_tables(text: str) -> str:
+    """Return the README's text with every section between markers made anew."""
+    for benchmark in TABLES:
+        first, last = f"<!-- results: {benchmark} -->", f"<!-- end of results: {benchmark} -->"
+        before, start, rest = text.partition(first)
+        _, end, after = rest.partition(last)
+        if not (start and end):
+            raise ValueError(f"README.md must hold the lines {first} and {last}; add them")
+        text = f"{before}{first}\n\n{section(benchmark)}\n\n{last}{after}"
+    return text
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Write the tables of README.md from the results.")
+    parser.add_argument("--check", action="store_true", help="only say whether they are up to date")
+    check = parser.parse_args().check
+    old = README.read_text()
+    new = with_tables(old)
+    if check:
+        return int(new != old)
+    partial = README.with_suffix(".partial")
+    partial.write_text(new)
+    partial.replace(README)
+    return 0
+
+
+def _title(content: Mapping[str, Any]) -> str:
+    machine = content["hardware"]
+    packages = ", ".join(f"{name} {number}" for name, number in content["versions"].items())
+    memory = machine["memory_bytes"] / 2**30
+    return (
+        f"**{machine['name']}** ({machine['cores_count']} cores, {memory:.0f} GiB), "
+        f"{content['date']}: {packages}"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

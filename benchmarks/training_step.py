@@ -1,0 +1,113 @@
+"""A training step and an inference call of WaveLiT against neuraloperator's operators.
+
+    python -m benchmarks.training_step [--device cuda] [--quick]
+
+All operators have about a million parameters (``operators.MILLION``), batch 8, float32, AdamW and
+mean squared error; ratios are to FNO, sample by sample in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.harness import interleaved_seconds, median_ratio, peak_bytes, write_results
+from benchmarks.operators import MILLION, Rival
+
+PACKAGES = ("torch", "neuraloperator", "wavelit-plugin")
+CHANNELS = (5, 3)
+
+
+def training_step(model: nn.Module, size: int, batch: int, device: str) -> Callable[[], object]:
+    """Return a function that does one whole optimizer step."""
+    model = model.to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+    u = torch.randn(batch, CHANNELS[0], size, size, device=device)
+    target = torch.randn(batch, CHANNELS[1], size, size, device=device)
+
+    def step() -> None:
+        loss = (model(u) - target).square().mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+
+    return step
+
+
+def inference(model: nn.Module, size: int, batch: int, device: str) -> Callable[[], object]:
+    """Return a function that predicts one batch without gradients."""
+    model = model.to(device).eval()
+    u = torch.randn(batch, CHANNELS[0], size, size, device=device)
+
+    def predict() -> None:
+        with torch.inference_mode():
+            model(u)
+
+    return predict
+
+
+KINDS = {"training step": training_step, "inference": inference}
+
+
+def records(sizes: list[int], batch: int, repeats: int, device: str) -> list[dict[str, Any]]:
+    """Measure every operator at every size, FNO being the reference of the ratios."""
+    rows = []
+    for size in sizes:
+        for kind, make in KINDS.items():
+            calls = {r.name: make(_frozen(r), size, batch, device) for r in MILLION}
+            samples = interleaved_seconds(calls, repeats=repeats, device=device)
+            for rival in MILLION:
+                rows.append(
+                    {
+                        "operator": rival.name,
+                        "call": kind,
+                        "size": size,
+                        "batch": batch,
+                        "parameters_count": rival.parameters(*CHANNELS),
+                        "median_seconds": statistics.median(samples[rival.name]),
+                        "to_fno_ratio": median_ratio(samples[rival.name], samples["FNO"]),
+                        "peak_bytes": peak_bytes(calls[rival.name], device),
+                    }
+                )
+                print(rows[-1], flush=True)
+    return rows
+
+
+def _frozen(rival: Rival) -> nn.Module:
+    model = rival.build(*CHANNELS, 2)
+    if hasattr(model, "core"):
+        model.core.statistics.freeze()  # the estimate of the first batches is no part of a step
+    return model
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--sizes", type=int, nargs="*", default=[64, 128])
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--quick", action="store_true", help="one small size, two repeats")
+    options = parser.parse_args()
+    sizes, repeats = ([64], 2) if options.quick else (options.sizes, options.repeats)
+    rows = records(sizes, options.batch, repeats, options.device)
+    if not options.quick:
+        settings = {
+            "batch": options.batch,
+            "repeats": repeats,
+            "dtype": "float32",
+            "threads_count": torch.get_num_threads(),
+        }
+        path = write_results(
+            "training-step", options.device, packages=PACKAGES, settings=settings, records=rows
+        )
+        print(path)
+
+
+if __name__ == "__main__":
+    main()
