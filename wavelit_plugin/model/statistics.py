@@ -73,7 +73,7 @@ class FieldStatistics(nn.Module):
         Args:
             inputs: (batch, channel, *space) as they enter the tokenizer.
             state: (batch, out, *space), the field that each output continues; zero where none.
-            change: target minus state, or an estimate of it, if there is one.
+            change: what was added to ``state`` one step later, if that is known.
 
         Raises:
             DataError: NaN or infinity in the batch.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from wavelit_plugin.errors import ConfigError, ShapeError
-from wavelit_plugin.model.checkpoint import read_checkpoint, write_checkpoint
+from wavelit_plugin.model.checkpoint import check_tensors, read_checkpoint, write_checkpoint
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.embedding import BandEmbedding, BandHead, ConditionEmbedding
 from wavelit_plugin.model.frames import differences_and_constants, last_state, step_in_history
@@ -70,17 +70,19 @@ class WaveLiT(nn.Module):
                 statistics are frozen, to set the scales of the output.
 
         Raises:
-            ShapeError: wrong axes, channels or conditions, or another shape of target.
+            ShapeError: wrong axes, channels, dtype or conditions, or another shape of target.
             DataError: NaN or infinity while the statistics are estimated.
         """
         check_field(u, ndim=self.config.ndim, channels=self.config.in_channels)
+        _check_values(u, self.statistics.input_mean.dtype)
+        modulation = self._modulation(u, condition)
         if self.training and self.statistics.learning:
             self._observe(u, target)
         if self.training and self._trained is None:
             self._remember_space(u)
         space = tuple(u.shape[2:])
         levels = self._levels_apart(space)
-        update = self._update(self._resampled(u, levels), self._modulation(u, condition))
+        update = self._update(self._resampled(u, levels), modulation)
         update = self._resampled(update, -levels)
         for axis, size in enumerate(space, start=2):
             update = update.narrow(axis, 0, size)
@@ -106,7 +108,11 @@ class WaveLiT(nn.Module):
         self.statistics.freeze()
 
     def save(self, path: str | Path) -> None:
-        """Write weights, statistics and configuration to one safetensors file, atomically."""
+        """Write weights, statistics and configuration to one safetensors file, atomically.
+
+        Raises:
+            DataError: the folder does not exist.
+        """
         write_checkpoint(Path(path), self.config, self.state_dict())
 
     @classmethod
@@ -119,6 +125,8 @@ class WaveLiT(nn.Module):
         """
         config, tensors = read_checkpoint(Path(path))
         model = cls(config)
+        check_tensors(Path(path), tensors, model.state_dict())
+        model.to(tensors["statistics.input_mean"].dtype)  # float64 models stay what they are
         model.load_state_dict(tensors)
         return model.eval()
 
@@ -133,11 +141,12 @@ class WaveLiT(nn.Module):
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _observe(self, u: Field, target: Field | None) -> None:
         state = last_state(u, self.config)
+        change: Tensor | None = None
         if target is not None:
             check_same_shape(target=target, output=state)
             change = full_precision(target) - full_precision(state)
-        else:
-            state, change = step_in_history(u, self.config) or (state, None)
+        elif (step := step_in_history(u, self.config)) is not None:
+            state, change = step
         inputs = differences_and_constants(u, self.config)
         self.statistics.observe(inputs.detach(), state.detach(), change)
 
@@ -164,7 +173,9 @@ class WaveLiT(nn.Module):
                 f"condition must have shape {expected} (batch, conditions), got "
                 f"{None if condition is None else got}; pass one row of scalars a sample"
             )
-        return None if self.condition is None else self.condition(condition)
+        if self.condition is None or condition is None:
+            return None
+        return self.condition(condition.to(self.statistics.input_mean.dtype))
 
     def _update(self, u: Field, modulation: Tensor | None) -> Field:
         """The change, in the units of the output, on the grid of ``u``."""
@@ -191,6 +202,20 @@ def _restore_trained_space(module: nn.Module, _keys: object) -> None:
     if isinstance(module, WaveLiT):
         space = tuple(int(size) for size in module.trained_space)
         module._trained = space if all(space) else None  # noqa: SLF001  (a hook of this class)
+
+
+def _check_values(u: Tensor, own: torch.dtype) -> None:
+    """Raise ShapeError unless the input has points, and a dtype that goes with the model's."""
+    needed = own if u.dtype in {torch.float16, torch.bfloat16} else u.dtype
+    if needed != own or own not in {torch.float32, torch.float64}:
+        raise ShapeError(
+            f"the input is {u.dtype} and the model {own}; give a float32 model float32 or half "
+            "precision (half precision inside is autocast's task), and a float64 model float64"
+        )
+    if 0 in u.shape[2:]:
+        raise ShapeError(
+            f"every space axis needs at least one point, got shape {tuple(u.shape)}; check the data"
+        )
 
 
 def _input_and_target(batch: object) -> tuple[Tensor, Tensor | None]:

@@ -1,0 +1,76 @@
+"""``wavelit data make``: what it says it wrote is there and is what was asked for."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from wavelit_plugin.cli import main
+
+ASKED = {
+    "--size": "16",
+    "--trajectories": "2",
+    "--test-trajectories": "1",
+    "--frames": "3",
+    "--oversample": "1",
+    "--boundary": "wall",
+    "--medium": "maze",
+    "--seed": "5",
+}
+
+
+def make(out: Path, *more: str) -> int:
+    options = [word for pair in ASKED.items() for word in pair]
+    command = ["data", "make", "acoustics", "--host", "neuraloperator", "--out", str(out)]
+    return main([*command, *options, *more])
+
+
+def test_the_options_reach_the_data_set(tmp_path: Path) -> None:
+    assert make(tmp_path) == 0
+    facts: dict[str, Any] = json.loads((tmp_path / "acoustics_16.json").read_text())["parameters"]
+    asked = {name.lstrip("-").replace("-", "_"): value for name, value in ASKED.items()}
+    assert {name: str(facts[name]) for name in asked} == asked
+
+
+def test_what_it_says_it_wrote_is_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make(tmp_path, "--json") == 0
+    said = json.loads(capsys.readouterr().out)
+    assert sorted(said["files"]) == sorted(path.name for path in tmp_path.iterdir())
+    held = torch.load(tmp_path / "acoustics_train_16.pt", weights_only=True)
+    assert said["samples"]["train"] == len(held["x"]) == 4  # 2 trajectories of 2 steps
+    assert said["folder"] == str(tmp_path)
+
+
+def test_the_summary_is_for_people_and_progress_goes_to_standard_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make(tmp_path) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("written\n")
+    assert "2 train trajectories (4 samples)" in printed.out
+    assert "simulating: 3/3" in printed.err
+
+
+def test_a_complete_data_set_is_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make(tmp_path) == 0
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    capsys.readouterr()
+    assert make(tmp_path) == 0
+    assert capsys.readouterr().out.startswith("complete already, nothing was changed\n")
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == before
+
+
+def test_overwrite_makes_it_anew(tmp_path: Path) -> None:
+    assert make(tmp_path) == 0
+    file = tmp_path / "acoustics_test_16.pt"
+    whole = file.read_bytes()
+    file.write_bytes(b"damaged")
+    assert make(tmp_path) == 1
+    assert make(tmp_path, "--overwrite") == 0
+    assert file.read_bytes() == whole

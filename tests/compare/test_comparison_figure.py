@@ -1,0 +1,91 @@
+"""The picture: which panels there are, and that their colours can be compared."""
+
+from pathlib import Path
+
+import pytest
+import torch
+
+pytest.importorskip("matplotlib")
+
+from matplotlib.figure import Figure
+
+from wavelit_plugin.compare import figure as module
+from wavelit_plugin.compare.figure import rollout_figure, write_figure
+from wavelit_plugin.compare.records import Errors, Result, Trajectories
+from wavelit_plugin.errors import HostError
+
+
+@pytest.fixture
+def test_data() -> Trajectories:
+    generator = torch.Generator().manual_seed(1)
+    truth = torch.randn(1, 11, 3, 8, 6, generator=generator)
+    return Trajectories(
+        fields=("pressure", "u", "v"), truth=truth, constants=torch.zeros(1, 0, 8, 6)
+    )
+
+
+def off_by(test: Trajectories, name: str, amount: float) -> Result:
+    errors = Errors(one_step=0.0, rollout=(0.0,) * 10)
+    return Result(operator=name, errors=errors, prediction=test.truth[:, 1:] + amount)
+
+
+def panels(figure: Figure) -> dict[tuple[int, str], object]:
+    """Images by row and column title; colour bars have no images of fields."""
+    axes = [ax for ax in figure.axes if ax.images]
+    titles = [ax.get_title() for ax in axes[:5]]
+    return {(i // 5, titles[i % 5]): ax.images[0] for i, ax in enumerate(axes)}
+
+
+def test_each_time_shows_truth_predictions_and_errors(test_data: Trajectories) -> None:
+    results = [off_by(test_data, "A", 0.5), off_by(test_data, "B", 2.0)]
+    found = panels(rollout_figure(results, test_data))
+    columns = ("truth", "A", "B", "|error| of A", "|error| of B")
+    assert list(found) == [(row, title) for row in range(3) for title in columns]
+
+
+def test_panels_show_the_values_of_the_time_in_their_row(test_data: Trajectories) -> None:
+    results = [off_by(test_data, "A", 0.5), off_by(test_data, "B", 2.0)]
+    found = panels(rollout_figure(results, test_data))
+    for row, time in enumerate((1, 5, 10)):
+        shown = torch.as_tensor(found[row, "truth"].get_array())  # type: ignore[attr-defined]
+        torch.testing.assert_close(shown, test_data.truth[0, time, 0].T, rtol=0, atol=0)
+        error = torch.as_tensor(found[row, "|error| of B"].get_array())  # type: ignore[attr-defined]
+        # rounding of truth + 2 - truth in float32
+        torch.testing.assert_close(error, torch.full((6, 8), 2.0), rtol=0, atol=1e-6)
+
+
+def test_a_row_has_one_scale_for_fields_and_one_for_errors(test_data: Trajectories) -> None:
+    results = [off_by(test_data, "A", 0.5), off_by(test_data, "B", 2.0)]
+    found = panels(rollout_figure(results, test_data))
+    for row in range(3):
+        fields = {found[row, name].get_clim() for name in ("truth", "A", "B")}  # type: ignore[attr-defined]
+        errors = {found[row, f"|error| of {name}"].get_clim() for name in ("A", "B")}  # type: ignore[attr-defined]
+        ((low, high),) = fields
+        assert low == -high  # zero is the middle of the colours
+        assert len(errors) == 1
+        assert errors.pop()[0] == 0.0
+
+
+def test_short_trajectories_show_the_times_they_have(test_data: Trajectories) -> None:
+    short = Trajectories(
+        fields=test_data.fields, truth=test_data.truth[:, :6], constants=test_data.constants
+    )
+    figure = rollout_figure([off_by(short, "A", 1.0)], short)
+    labels = [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel().startswith("step")]
+    assert labels == ["step 1", "step 5"]
+
+
+def test_the_file_is_a_png_and_nothing_else_is_left(
+    test_data: Trajectories, tmp_path: Path
+) -> None:
+    write_figure(rollout_figure([off_by(test_data, "A", 1.0)], test_data), tmp_path / "x.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+    assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_without_matplotlib_the_error_names_the_extra(
+    test_data: Trajectories, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    with pytest.raises(HostError, match=r"install wavelit-plugin\[report\]"):
+        rollout_figure([], test_data)

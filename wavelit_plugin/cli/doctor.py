@@ -1,0 +1,50 @@
+"""``wavelit doctor``: what is installed, what is registered where, and what is not and why."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from wavelit_plugin.cli.diagnosis import Diagnosis
+
+_COLOURS = {"applied": "green", "pending": "yellow", "skipped": "yellow", "failed": "red"}
+
+
+@click.command("doctor")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@click.pass_context
+def command(ctx: click.Context, *, as_json: bool) -> None:
+    """Say what is installed and registered with which host, what is not, and why.
+
+    The hosts are imported in a process of their own. The exit code is 1 if something failed.
+    """
+    from wavelit_plugin.cli.diagnosis import diagnose
+
+    diagnosis = diagnose()
+    if as_json:
+        click.echo(json.dumps(diagnosis.as_plain(), indent=2))
+    else:
+        _show(diagnosis)
+    ctx.exit(0 if diagnosis.healthy else 1)
+
+
+def _show(diagnosis: Diagnosis) -> None:
+    for name, version in diagnosis.versions.items():
+        click.echo(f"{name:16} {version or 'not installed'}")
+    click.echo(f"\nautoload is {diagnosis.autoload}")
+    for entry in diagnosis.entry_points:
+        click.echo(f"  entry point {entry}")
+    for name, value in diagnosis.switches.items():
+        click.echo(f"  {name}={value}")
+    for status in diagnosis.hosts:
+        state = click.style(status.state, fg=_COLOURS[status.state])
+        found = status.installed or "not installed"
+        click.echo(f"\n{status.host} ({found}, supported {status.supported or 'any'}): {state}")
+        click.echo(f"  watches {status.watched}" + (f", by {status.path}" if status.path else ""))
+        if status.names:
+            click.echo(f"  registered {', '.join(status.names)}")
+        if status.reason:
+            click.echo(f"  {status.reason}")

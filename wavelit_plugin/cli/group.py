@@ -1,0 +1,63 @@
+"""The group of commands: loads one when it is called, and makes one line of our errors."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Mapping
+from importlib import import_module
+from typing import IO, Any
+
+import click
+
+from wavelit_plugin import __version__
+from wavelit_plugin.errors import WavelitError
+
+COMMANDS: Mapping[str, str] = {
+    "doctor": "wavelit_plugin.cli.doctor",
+    "list": "wavelit_plugin.cli.list",
+    "config": "wavelit_plugin.cli.config",
+    "run": "wavelit_plugin.cli.run",
+    "data": "wavelit_plugin.cli.data",
+    "demo": "wavelit_plugin.cli.demo",
+}
+"""The module of each command; its function is called ``command``."""
+
+
+class UserError(click.ClickException):
+    """An error that the user can act on, shown in one line."""
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Write one line to standard error."""
+        click.echo(f"wavelit: error: {self.format_message()}", err=True, file=file)
+
+
+class LazyGroup(click.Group):
+    """Commands that are imported when they are used: ``wavelit --help`` imports no torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command by name."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(COMMANDS[cmd_name]).command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; an error of ours or of the file system becomes a UserError."""
+        try:
+            return super().invoke(ctx)
+        except WavelitError as error:
+            raise UserError(" ".join(str(error).split())) from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:
+                raise  # the reader of our output went away, which click ends quietly
+            raise UserError(" ".join(str(error).split())) from error
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="wavelit-plugin")
+def wavelit() -> None:
+    """WaveLiT, a small wavelet neural PDE solver, inside the trainers you already use."""

@@ -1,0 +1,1 @@
+"""Operators under one training budget: one table, one picture, one record."""

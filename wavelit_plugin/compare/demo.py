@@ -1,0 +1,178 @@
+"""The demonstration: waves through a random medium, WaveLiT against FNO, one budget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wavelit_plugin.compare.figure import check_figure, rollout_figure, write_figure
+from wavelit_plugin.compare.records import Budget, Operator, Result, Trajectories, Watch
+from wavelit_plugin.compare.results import as_plain, hardware, versions, write_results
+from wavelit_plugin.compare.run import compare
+from wavelit_plugin.data import DataReport, DataRequest, make_dataset
+from wavelit_plugin.errors import ConfigError, HostError
+
+OPERATORS: tuple[Operator, ...] = (
+    Operator(name="WaveLiT", arch="waveliT", learning_rate=4e-3),
+    Operator(
+        name="FNO",
+        arch="fno",
+        learning_rate=1e-2,
+        options={"n_modes": [16, 16], "hidden_channels": 32, "n_layers": 4},
+    ),
+)
+"""What is compared: about a million parameters each, at its best learning rate searched."""
+
+RESULTS, FIGURE = "results.json", "rollout.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoRequest:
+    """What the demonstration makes and spends.
+
+    Attributes:
+        out: folder of the results; the data set goes into ``data`` beside them.
+        size: points an axis.
+        trajectories: training trajectories; a quarter as many for the test.
+        budget: what each operator may spend.
+        operators: what is compared.
+        device: where to simulate and train.
+        overwrite: replace results of an earlier run.
+
+    Raises:
+        ConfigError: a value that data set, budget or device cannot have.
+    """
+
+    out: Path
+    size: int = 64
+    trajectories: int = 48
+    budget: Budget = field(default_factory=Budget)
+    operators: tuple[Operator, ...] = OPERATORS
+    device: str = "cpu"
+    overwrite: bool = False
+
+    def __post_init__(self) -> None:
+        self.data()
+
+    def data(self) -> DataRequest:
+        """Return the data set that is made, or used if it is there."""
+        return DataRequest(
+            out=self.out / "data",
+            size=self.size,
+            trajectories=self.trajectories,
+            device=self.device,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoReport:
+    """What the demonstration measured and wrote."""
+
+    results: tuple[Result, ...]
+    figure: Path
+    record: Path
+
+    def as_plain(self) -> dict[str, object]:
+        """Return plain types, without the predicted fields."""
+        paths = {"figure": str(self.figure), "record": str(self.record)}
+        return {**paths, "results": [as_plain(result) for result in self.results]}
+
+
+def demo_request(*, quick: bool, steps: int, seed: int, **options: Any) -> DemoRequest:
+    """Return the full demonstration, or a tiny one that only shows that everything works."""
+    if quick:
+        budget = Budget(steps=10, epoch_steps=5, seed=seed)
+        return DemoRequest(budget=budget, size=32, trajectories=4, **options)
+    return DemoRequest(budget=Budget(steps=steps, seed=seed), **options)
+
+
+def run_demo(request: DemoRequest, watch: Watch, *, command: Sequence[str] = ()) -> DemoReport:
+    """Make the data, train and measure every operator, write ``results.json`` and a picture.
+
+    A finished data set of the same request is used again.
+
+    Args:
+        request: what to make and spend.
+        watch: told of every step.
+        command: recorded in the results.
+
+    Raises:
+        ConfigError: the folder holds results already and ``overwrite`` is off.
+        HostError: neuraloperator or matplotlib is missing, or the registration failed.
+    """
+    record, figure = request.out / RESULTS, request.out / FIGURE
+    _check_free(request, (record, figure))
+    check_figure()
+    check_host(request.operators)
+    from wavelit_plugin.hosts.neuraloperator_training import load_pairs
+
+    made = make_dataset(request.data(), lambda done, total, what: watch(done, total, what, ""))
+    pairs = load_pairs(
+        made.folder, request.data().problem, size=request.size, samples=made.samples["train"]
+    )
+    test = load_test(made)
+    results = compare(
+        request.operators, request.budget, pairs, test, device=request.device, watch=watch
+    )
+    drawn = rollout_figure([r for r in results if r.parameters is not None], test)
+    write_figure(drawn, figure)
+    write_results(record, _facts(request, command), results)
+    return DemoReport(results=results, figure=figure, record=record)
+
+
+def check_host(operators: Sequence[Operator]) -> None:
+    """Register with the host, and raise HostError unless it knows every operator."""
+    from wavelit_plugin.plugins import activate, report
+
+    activate()
+    try:
+        from wavelit_plugin.hosts.neuraloperator_training import knows_model
+    except ModuleNotFoundError as error:
+        if error.name != "neuralop":
+            raise  # installed but broken: its own error says more
+        raise HostError(
+            "the demonstration trains with neuraloperator, which is not installed; install "
+            "wavelit-plugin[neuraloperator]"
+        ) from error
+    for operator in operators:
+        if not knows_model(operator.arch):
+            reasons = [status.reason for status in report() if status.reason]
+            raise HostError(
+                f"neuraloperator does not know the model {operator.arch!r}: "
+                f"{'; '.join(reasons) or 'it was not registered'}; see wavelit doctor"
+            )
+
+
+def load_test(made: DataReport) -> Trajectories:
+    """Read the test trajectories of a data set."""
+    (name,) = (name for name in made.files if name.endswith("_trajectories.pt"))
+    held = torch.load(made.folder / name, weights_only=True)
+    return Trajectories(
+        fields=tuple(held["field_names"]), truth=held["fields"], constants=held["constants"]
+    )
+
+
+def _check_free(request: DemoRequest, paths: Sequence[Path]) -> None:
+    taken = [path.name for path in paths if path.exists()]
+    if taken and not request.overwrite:
+        raise ConfigError(
+            f"{request.out} already holds {' and '.join(taken)} of an earlier run; use another "
+            "folder, or overwrite"
+        )
+
+
+def _facts(request: DemoRequest, command: Sequence[str]) -> dict[str, object]:
+    return {
+        "command": " ".join(command),
+        "budget": asdict(request.budget),
+        "data": request.data().parameters(),
+        "operators": [
+            {"name": o.name, "arch": o.arch, "options": dict(o.options)} for o in request.operators
+        ],
+        "versions": versions(),
+        "hardware": hardware(request.device),
+    }

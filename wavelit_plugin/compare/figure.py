@@ -1,0 +1,100 @@
+"""The picture of a comparison: truth, every roll-out and every error map at a few times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from wavelit_plugin.compare.records import Result, Trajectories
+from wavelit_plugin.errors import HostError
+from wavelit_plugin.metrics import vrmse
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TIMES = (1, 5, 10)
+"""Roll-out steps that are shown."""
+
+_PANEL = 2.3  # inches
+_DPI = 110
+
+
+def check_figure() -> None:
+    """Raise HostError if figures cannot be drawn; ask before a long computation."""
+    if find_spec("matplotlib") is None:
+        raise HostError(
+            "figures need matplotlib, which is not installed; install wavelit-plugin[report]"
+        )
+
+
+def rollout_figure(
+    results: Sequence[Result], test: Trajectories, *, trajectory: int = 0, channel: int = 0
+) -> Figure:
+    """Return a figure with a row a time and the columns truth, roll-outs, error maps.
+
+    All fields of a row share one colour scale, symmetric about zero; all error maps of a row
+    share another. The VRMSE of the shown field stands under each error map.
+
+    Args:
+        results: the operators to show, in order.
+        test: what they were rolled out on.
+        trajectory: index of the test trajectory.
+        channel: index of the field.
+
+    Raises:
+        HostError: matplotlib is not installed.
+    """
+    check_figure()
+    from matplotlib.figure import Figure
+
+    times = [time for time in TIMES if time < test.truth.shape[1]]
+    columns = 1 + 2 * len(results)
+    figure = Figure(
+        figsize=(_PANEL * (columns + 1), _PANEL * len(times) + 0.8), layout="constrained"
+    )
+    axes = figure.subplots(len(times), columns, squeeze=False)
+    figure.suptitle(f"{test.fields[channel]} rolled out from step 0, test trajectory {trajectory}")
+    for row, time in zip(axes, times, strict=True):
+        truth = test.truth[trajectory, time, channel]
+        predictions = [result.prediction[trajectory, time - 1, channel] for result in results]
+        _draw_row(figure, row, truth, predictions)
+        row[0].set_ylabel(f"step {time}")
+    names = [result.operator for result in results]
+    titles = ["truth", *names, *(f"|error| of {name}" for name in names)]
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(title)
+    return figure
+
+
+def write_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG, whole or not at all."""
+    partial = path.with_name(f"{path.name}.partial")
+    figure.savefig(partial, format="png", dpi=_DPI)
+    partial.replace(path)
+
+
+def _draw_row(figure: Figure, row: Any, truth: Tensor, predictions: Sequence[Tensor]) -> None:
+    """Draw truth, predictions and errors of one time, with one colour bar for each kind."""
+    fields, errors = row[: len(predictions) + 1], row[len(predictions) + 1 :]
+    size = float(truth.abs().max()) or 1.0
+    for ax, u in zip(fields, (truth, *predictions), strict=True):
+        image = _draw(ax, u, cmap="RdBu_r", low=-size, high=size)
+    figure.colorbar(image, ax=list(fields), fraction=0.05, pad=0.01)
+    maps = [(prediction - truth).abs() for prediction in predictions]
+    # the 99.5 % point: single hot pixels would darken the rest
+    high = max(float(e.flatten().quantile(0.995)) for e in maps) or 1.0
+    for ax, e, prediction in zip(errors, maps, predictions, strict=True):
+        image = _draw(ax, e, cmap="magma", low=0.0, high=high)
+        ax.set_xlabel(f"VRMSE {float(vrmse(prediction[None, None], truth[None, None])):.2f}")
+    figure.colorbar(image, ax=list(errors), fraction=0.05, pad=0.01, extend="max")
+
+
+def _draw(ax: Any, u: Tensor, *, cmap: str, low: float, high: float) -> Any:
+    ax.set_xticks([])
+    ax.set_yticks([])
+    # the first space axis is x, and y points up
+    return ax.imshow(u.T.cpu().numpy(), cmap=cmap, vmin=low, vmax=high, origin="lower")
