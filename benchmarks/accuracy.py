@@ -57,7 +57,12 @@ def acoustics(folder: Path, steps: int) -> Measure:
         torch.manual_seed(seed)
         model = rival.build(pairs.in_channels, pairs.out_channels, 2)
         how = host.Training(
-            learning_rate=rate, epochs=steps // 20, epoch_steps=20, batch_size=8, seed=seed, device="cpu"
+            learning_rate=rate,
+            epochs=steps // 20,
+            epoch_steps=20,
+            batch_size=8,
+            seed=seed,
+            device="cpu",
         )
         trained = host.train(model, pairs, how, lambda *_: None)
         step = host.predictor(model, pairs)

@@ -124,10 +124,12 @@ def _summary(samples: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _add_empty_entry(site: Path) -> None:
+    info = "empty_entry-1.0.dist-info"
+    package, facts = "empty_entry", "empty_entry-1.0.dist-info"
     files = {
-        "empty_entry/__init__.py": "def enter():\n    pass\n",
-        "empty_entry-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: empty-entry\nVersion: 1.0\n",
-        "empty_entry-1.0.dist-info/entry_points.txt": "[torch.backends]\nempty = empty_entry:enter\n",
+        f"{package}/__init__.py": "def enter():\n    pass\n",
+        f"{facts}/METADATA": f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n",
+        f"{facts}/entry_points.txt": f"[torch.backends]\nempty = {package}:enter\n",
     }
     for name, text in files.items():
         (site / name).parent.mkdir(exist_ok=True)

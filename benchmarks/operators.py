@@ -64,9 +64,7 @@ def _uno(modes: int, width: int) -> Build:
 
 
 def _wavelit(**knobs: object) -> Build:
-    return lambda i, o, n: operator_class("waveliT")(
-        in_channels=i, out_channels=o, ndim=n, **knobs
-    )
+    return lambda i, o, n: operator_class("waveliT")(in_channels=i, out_channels=o, ndim=n, **knobs)
 
 
 MILLION: tuple[Rival, ...] = (

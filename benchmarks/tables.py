@@ -52,6 +52,38 @@ TABLES: dict[str, tuple[Column, ...]] = {
         ),
         Column("round trip errs by", "round_trip_error_over_deviation_ratio", 1, "{:.0e}"),
     ),
+    "accuracy-acoustics": (
+        Column("operator", "operator"),
+        Column("parameters", "parameters_count", 1, "{:,.0f}"),
+        Column("learning rate", "learning_rate"),
+        Column("one step", "vrmse_one_step"),
+        Column("steps 1-5", "vrmse_steps_1_5"),
+        Column("steps 6-10", "vrmse_steps_6_10"),
+        Column("steps 1-10", "vrmse_steps_1_10"),
+        Column("steps 11-20", "vrmse_steps_11_20"),
+    ),
+    "accuracy-darcy": (
+        Column("operator", "operator"),
+        Column("parameters", "parameters_count", 1, "{:,.0f}"),
+        Column("learning rate", "learning_rate"),
+        Column("relative L2 at 16", "relative_l2_at_16"),
+        Column("relative L2 at 32", "relative_l2_at_32"),
+    ),
+    "training-step": (
+        Column("call", "call"),
+        Column("grid", "size"),
+        Column("operator", "operator"),
+        Column("parameters", "parameters_count", 1, "{:,.0f}"),
+        Column("ms", "median_seconds", 1e3),
+        Column("time / FNO", "to_fno_ratio"),
+        Column("peak MiB", "peak_bytes", 2**-20),
+    ),
+    "token-scaling": (
+        Column("grid", "size"),
+        Column("tokens", "tokens_count", 1, "{:,.0f}"),
+        Column("ms", "median_seconds", 1e3),
+        Column("peak MiB", "peak_bytes", 2**-20),
+    ),
 }
 
 

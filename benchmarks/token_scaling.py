@@ -2,8 +2,8 @@
 
     python -m benchmarks.token_scaling [--device cuda] [--quick]
 
-The small WaveLiT (width 64, 4 blocks, one wavelet level), batch 1, from 64x64 to 512x512 points. The
-exponent is the slope of log seconds over log tokens, least squares over all sizes.
+The small WaveLiT (width 64, 4 blocks, one wavelet level), batch 1, from 64x64 to 512x512 points.
+The exponent is the slope of log seconds over log tokens, least squares over all sizes.
 """
 
 from __future__ import annotations
@@ -51,12 +51,15 @@ def main() -> None:
         {"size": s, "tokens_count": t, "median_seconds": v, "peak_bytes": m}
         for s, t, v, m in zip(sizes, tokens, seconds, memory, strict=True)
     ]
-    rows.append({"size": "exponent", "seconds_ratio": slope(tokens, seconds)})
-    rows[-1]["peak_ratio"] = slope(tokens, [float(m) for m in memory])
-    for row in rows:
+    exponents = {
+        "seconds_exponent": slope(tokens, seconds),
+        "bytes_exponent": slope(tokens, [float(m) for m in memory]),
+    }
+    for row in (*rows, exponents):
         print(row)
     if not options.quick:
-        settings = {"repeats": repeats, "batch": 1, "threads_count": torch.get_num_threads()}
+        threads = torch.get_num_threads()
+        settings = {"repeats": repeats, "batch": 1, "threads_count": threads, **exponents}
         print(
             write_results(
                 "token-scaling", options.device, packages=PACKAGES, settings=settings, records=rows

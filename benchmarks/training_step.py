@@ -18,6 +18,7 @@ from torch import nn
 
 from benchmarks.harness import interleaved_seconds, median_ratio, peak_bytes, write_results
 from benchmarks.operators import MILLION, Rival
+from wavelit_plugin.model.statistics import FieldStatistics
 
 PACKAGES = ("torch", "neuraloperator", "wavelit-plugin")
 CHANNELS = (5, 3)
@@ -80,8 +81,9 @@ def records(sizes: list[int], batch: int, repeats: int, device: str) -> list[dic
 
 def _frozen(rival: Rival) -> nn.Module:
     model = rival.build(*CHANNELS, 2)
-    if hasattr(model, "core"):
-        model.core.statistics.freeze()  # the estimate of the first batches is no part of a step
+    for module in model.modules():
+        if isinstance(module, FieldStatistics):
+            module.freeze()  # the estimate of the first batches is no part of a step
     return model
 
 

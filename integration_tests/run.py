@@ -44,13 +44,11 @@ def own_interpreter(host: str) -> str:
     python = folder / "bin" / "python"
     if not (folder / "complete").is_file():
         venv.create(folder, with_pip=True, clear=True)
-        install = [python, "-m", "pip", "install", "--quiet", "-c", constraints(host)]
-        subprocess.run([*install, f"{ROOT}[{host},dev]"], check=True)
+        wanted = ["-c", str(constraints(host)), f"{ROOT}[{host},dev]"]
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
         (folder / "complete").touch()
     # the package itself may have changed since
-    subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--no-deps", "-e", ROOT], check=True
-    )
+    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "-e", ROOT], check=True)
     return str(python)
 
 
@@ -66,7 +64,9 @@ def main() -> int:
         python = own_interpreter(host) if options.own_environment else sys.executable
         environment = {**os.environ, "WAVELIT_REQUIRED_HOSTS": ",".join(asked)}
         command = [python, "-m", "pytest", str(HERE / host), *rest]
-        worst = max(worst, subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode)
+        worst = max(
+            worst, subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+        )
     return worst
 
 

@@ -43,7 +43,5 @@ optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=1e-4)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
 trainer = Trainer(model=model, n_epochs=epochs, data_processor=data.data_processor, verbose=True)
 l2 = LpLoss(d=2, p=2)
-metrics = trainer.train(
-    train, test, optimizer, schedule, training_loss=l2, eval_losses={"l2": l2}
-)
+metrics = trainer.train(train, test, optimizer, schedule, training_loss=l2, eval_losses={"l2": l2})
 print(json.dumps({name: float(value) for name, value in metrics.items() if "l2" in name}))

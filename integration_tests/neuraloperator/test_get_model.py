@@ -47,7 +47,10 @@ def build(run: Run, **options: object) -> dict[str, object]:
 def test_changing_only_the_name_in_an_fno_config_gives_wavelit_and_one_warning(run: Run) -> None:
     built = build(run, model_arch="waveliT")
     assert built["ndim"] == 2
-    (warning,) = built["warnings"]  # type: ignore[misc]
+    warnings = built["warnings"]
+    assert isinstance(warnings, list)
+    assert len(warnings) == 1
+    warning = str(warnings[0])
     assert all(name in warning for name in ("n_modes", "hidden_channels", "norm"))
     assert "_config_name" not in warning
 

@@ -102,14 +102,12 @@ def test_shipped_acoustics_script_runs(run: Run, pairs_folder: Path) -> None:
     assert '"32_l2"' in run(script, pairs_folder, "1").stdout
 
 
-def run_shell(
-    run: Run, name: str, scripts: Path, beside: dict[str, str], *arguments: str
-) -> str:
+def run_shell(run: Run, name: str, scripts: Path, beside: dict[str, str], *arguments: str) -> str:
     """Run a configuration as a user would; through Python only to find its interpreter first."""
-    code = (
-        "import os, subprocess, sys;"
-        "path = os.path.dirname(sys.executable) + os.pathsep + os.environ['PATH'];"
-        "sys.exit(subprocess.run(['sh', *sys.argv[1:]], env={**os.environ, 'PATH': path}).returncode)"
-    )
+    code = """
+import os, subprocess, sys
+path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+sys.exit(subprocess.run(["sh", *sys.argv[1:]], env={**os.environ, "PATH": path}).returncode)
+"""
     script = ROOT / "configs" / "neuraloperator" / name
     return run("-c", code, script, *arguments, cwd=scripts, environment=beside).stdout

@@ -98,4 +98,9 @@ again = {name for name in BaseModel._models if name.startswith("wavelit")}
 print(len(before), len(after), before == again, hasattr(neuralop.Trainer.train, "__wrapped__"))
 """
     environment = {"WAVELIT_CRITERION": "wavelet"}
-    assert run("-c", code, environment=environment).stdout.split()[-4:] == ["4", "0", "True", "True"]
+    assert run("-c", code, environment=environment).stdout.split()[-4:] == [
+        "4",
+        "0",
+        "True",
+        "True",
+    ]

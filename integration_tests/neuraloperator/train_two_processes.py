@@ -41,8 +41,8 @@ Trainer(model=wrapped, n_epochs=2, data_processor=data.data_processor).train(
     training_loss=LpLoss(d=2, p=2),
     eval_losses={},
 )
-tensors = [t for t in model.core.state_dict().values()]
-digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in tensors)).hexdigest()
+state = model.core.state_dict()
+digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in state.values())).hexdigest()
 samples = int(model.core.statistics.inputs.samples)
 # one write, so that the lines of two processes do not mix
 sys.stdout.write(f"rank {dist.get_rank()} {digest} {samples}\n")
