@@ -11,15 +11,16 @@ from torch import Tensor, nn
 
 from wavelit_plugin.errors import ConfigError, unknown_name
 from wavelit_plugin.metrics import vrmse
-from wavelit_plugin.shapes import Field, check_same_shape, full_precision
-from wavelit_plugin.wavelets import Pyramid, dwt
+from wavelit_plugin.shapes import Field, check_same_shape, full_precision, per_axis
+from wavelit_plugin.wavelets import Pyramid, check_wavelet, dwt
 
 Reduction = Literal["mean", "sum", "none"]
 Base = Callable[..., Tensor]
 
 _FLOOR = 0.02  # least scale of a band over the field's own
 _ALL_HIGH = 0.5  # weight of the orientation that is high along every axis: mostly grid noise
-_TINY = 1e-12
+# an update that is smaller than this against its field is rounding: its units are kept
+_ROUNDING = 1e-6
 
 
 def wavelet_loss(
@@ -53,16 +54,18 @@ def wavelet_loss(
         levels: wavelet levels, one more than the model's tokenizer.
         wavelet: as for ``dwt``.
         boundary: as for ``dwt``.
-        exponent: p, above 0.
+        exponent: p, at least 1: below, the gradient at zero error is infinite.
         whitening: gamma in 0..1; 1 gives all bands the same weight, 0 leaves them as they are.
-        normalize: divide by s_b at all; sigma is that of this batch.
+        normalize: divide by s_b at all; sigma is that of this batch. Channels whose update is
+            zero, or rounding, are not divided.
         all_high: omega of the orientation that is high along every axis; 1 elsewhere.
 
     Raises:
         ShapeError: different shapes, or no space axis.
         ConfigError: exponent, gamma or a name out of range.
     """
-    check_same_shape(prediction=prediction, target=target)
+    given = {} if state is None else {"state": state}
+    check_same_shape(prediction=prediction, target=target, **given)
     _check_range(exponent, whitening)
     with torch.autocast(prediction.device.type, enabled=False):
         target = full_precision(target)
@@ -125,6 +128,10 @@ class WaveletLoss(nn.Module):
             raise ConfigError(
                 "reduction='none' has no meaning for another base loss; use base=None"
             )
+        if levels < 1:
+            raise ConfigError(f"levels must be at least 1, got {levels}")
+        names = (boundary,) if isinstance(boundary, str) else boundary
+        check_wavelet(wavelet, per_axis(names, len(names)))
         self.base, self.reduction = base, reduction
         self.weight, self.first_weight, self.final_weight = weight, weight, final_weight
         self.settings = {
@@ -184,14 +191,24 @@ def _scales(
     update = target - full_precision(state) if state is not None else target
     update = update - update.mean(dim=(0, *range(2, update.ndim)), keepdim=True)
     bands = _bands(transform(update))
-    own = update.square().mean(dim=(0, *range(2, update.ndim))).sqrt()[None, :, None]
-    own = own.clamp_min(_TINY)
-    rms = [band.square().mean(dim=(0, 2)).sqrt()[None, :, None] for band in bands]
-    return [torch.maximum(r, _FLOOR * own) ** whitening * own ** (1 - whitening) for r in rms]
+    own, size = (_rms(u.flatten(2)) for u in (update, target))
+    scales = (
+        torch.maximum(_rms(band), _FLOOR * own) ** whitening * own ** (1 - whitening)
+        for band in bands
+    )
+    return [torch.where(own > _ROUNDING * size, scale, 1.0) for scale in scales]
+
+
+def _rms(values: Tensor) -> Tensor:
+    """Root mean square over batch and points, (1, channel, 1)."""
+    return values.square().mean(dim=(0, 2), keepdim=True).sqrt()
 
 
 def _check_range(exponent: float, whitening: float) -> None:
-    if not exponent > 0:
-        raise ConfigError(f"exponent must be above 0, got {exponent}")
+    if not exponent >= 1:
+        raise ConfigError(
+            f"exponent must be at least 1, got {exponent}; below, the gradient at zero error is "
+            "infinite"
+        )
     if not 0 <= whitening <= 1:
         raise ConfigError(f"whitening must be between 0 and 1, got {whitening}")

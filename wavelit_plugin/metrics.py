@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wavelit_plugin.shapes import Field, check_same_shape
+from wavelit_plugin.shapes import Field, check_same_shape, full_precision
 
 _VARIANCE_FLOOR = 1e-7
 
@@ -27,10 +27,14 @@ def vrmse(prediction: Field, target: Field) -> Float[Tensor, "batch channel"]:
     0.866
     """
     check_same_shape(prediction=prediction, target=target)
+    prediction, target = full_precision(prediction), full_precision(target)
     residual, reference = (prediction - target).flatten(2), target.flatten(2)
     # a norm instead of sqrt(mean): its gradient is defined where prediction and target agree
     error = torch.linalg.vector_norm(residual, dim=2) / residual.shape[2] ** 0.5
-    return error / (reference.var(dim=2) + _VARIANCE_FLOOR).sqrt()
+    # by hand: torch's var warns where there is no channel, or one point
+    centred = reference - reference.mean(dim=2, keepdim=True)
+    variance = centred.square().sum(dim=2) / max(reference.shape[2] - 1, 1)
+    return error / (variance + _VARIANCE_FLOOR).sqrt()
 
 
 def relative_l2(prediction: Field, target: Field) -> Float[Tensor, " batch"]:
@@ -40,6 +44,7 @@ def relative_l2(prediction: Field, target: Field) -> Float[Tensor, " batch"]:
         ShapeError: different shapes.
     """
     check_same_shape(prediction=prediction, target=target)
+    prediction, target = full_precision(prediction), full_precision(target)
     size = torch.linalg.vector_norm(target.flatten(1), dim=1)
     residual = torch.linalg.vector_norm((prediction - target).flatten(1), dim=1)
     return residual / size.clamp_min(torch.finfo(size.dtype).tiny)

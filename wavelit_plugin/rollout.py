@@ -41,10 +41,11 @@ def rollout(
     while sum(part.shape[1] for part in predicted) < steps:
         u = history.flatten(1, 2)
         out = step(u if constants is None else torch.cat([u, constants], dim=1))
-        if out.shape[1] % fields:
+        if not fields or not out.shape[1] or out.shape[1] % fields:
             raise ShapeError(
-                f"the model returned {out.shape[1]} channels, no multiple of the {fields} fields "
-                "it is fed; a roll-out needs output fields that continue the input's"
+                f"the model returned {out.shape[1]} channels, no whole number of frames of the "
+                f"{fields} fields it is fed; a roll-out needs output fields that continue the "
+                "input's"
             )
         predicted.append(out.unflatten(1, (-1, fields)))
         history = torch.cat([history, predicted[-1]], dim=1)[:, -frames:]

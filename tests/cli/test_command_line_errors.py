@@ -95,7 +95,7 @@ def test_a_folder_that_cannot_be_made_is_one_line(
     (tmp_path / "file").write_text("in the way")
     out = str(tmp_path / "file" / "data")
     assert main([*MAKE[:-1], out, *TINY]) == 1
-    assert "cannot write the data set" in only_line(capsys.readouterr().err)
+    assert "Not a directory" in only_line(capsys.readouterr().err)
 
 
 class TestGroup:

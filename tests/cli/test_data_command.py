@@ -34,9 +34,7 @@ def test_the_options_reach_the_data_set(tmp_path: Path) -> None:
     assert {name: str(facts[name]) for name in asked} == asked
 
 
-def test_what_it_says_it_wrote_is_there(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_it_says_it_wrote_is_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert make(tmp_path, "--json") == 0
     said = json.loads(capsys.readouterr().out)
     assert sorted(said["files"]) == sorted(path.name for path in tmp_path.iterdir())

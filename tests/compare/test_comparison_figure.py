@@ -86,6 +86,6 @@ def test_the_file_is_a_png_and_nothing_else_is_left(
 def test_without_matplotlib_the_error_names_the_extra(
     test_data: Trajectories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    monkeypatch.setattr(module, "find_spec", lambda _: None)
     with pytest.raises(HostError, match=r"install wavelit-plugin\[report\]"):
         rollout_figure([], test_data)

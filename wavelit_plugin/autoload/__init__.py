@@ -1,19 +1,20 @@
-"""The way in: what PyTorch calls at the end of ``import torch`` in every new process.
+"""The way into the hosts: registers with a host when it has been imported, and undoes it.
 
-PyTorch (2.5 and later) loads and calls each entry point of the group ``torch.backends``. Ours,
-``autoload``, puts a sentry on ``sys.meta_path`` and returns. The sentry finds nothing itself; it
-wakes the watch (``wavelit_plugin.autoload.watch``) when an import concerns a host.
+PyTorch (2.5 and later) loads and calls each entry point of the group ``torch.backends`` at the
+end of ``import torch``, in every new process. Ours, ``autoload``, posts a sentry on
+``sys.meta_path`` and returns. The sentry wakes the watch (``watch.py``) when an import concerns a
+host; the watch keeps one ``Entry`` for each ``HostRecord``. In a process that never imports a
+host, nothing else of this package is imported.
 
-This module runs inside everybody's ``import torch``: it imports nothing that PyTorch has not
-imported already, makes no class but the sentry's, and never raises unless WAVELIT_STRICT is set.
+This module runs inside everybody's ``import torch``. It imports nothing that PyTorch has not
+imported already, and it is short, docstrings included, since each kilobyte of bytecode costs some
+10 microseconds there.
 """
-
-from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as from typing, without an import
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from importlib.machinery import ModuleSpec
@@ -23,162 +24,109 @@ if TYPE_CHECKING:
     from wavelit_plugin.autoload.watch import Watch
 
 WATCHED = ("config.models", "neuralop.models.base_model", "neuralop.training.trainer")
-"""The modules of the built-in hosts: those that ``records.BUILTIN`` names, as a test checks."""
-
-GROUP = "wavelit.hosts"
-"""Entry-point group of third-party hosts: the watched module, and the adapter as value."""
+INNER = ("torch", "wavelit_plugin")
+OFF = ("0", "false", "no", "off")
 
 
 def autoload() -> None:
-    """Post the sentry; the entry point in the group ``torch.backends``.
-
-    Raises:
-        Exception: only with WAVELIT_STRICT, whatever went wrong. Otherwise it is logged, since
-            PyTorch makes a failing ``import torch`` of any exception.
-    """
-    try:
-        if not is_off("WAVELIT_AUTOLOAD"):
+    """Post the sentry; the entry point in the group ``torch.backends``."""
+    try:  # PyTorch would make a failing ``import torch`` of any exception
+        if os.environ.get("WAVELIT_AUTOLOAD", "").strip().lower() not in OFF:
             SENTRY.post()
-    except (Exception, SystemExit) as error:  # noqa: BLE001  ours must not break import torch
+    except Exception as error:  # noqa: BLE001  (raised again with WAVELIT_STRICT)
+        from wavelit_plugin.autoload.switches import complain
+
         complain("autoload", error)
 
 
-def is_off(switch: str) -> bool:
-    """Say whether the environment variable ``switch`` is 0, false, no or off."""
-    return os.environ.get(switch, "").strip().lower() in {"0", "false", "no", "off"}
-
-
-def is_on(switch: str) -> bool:
-    """Say whether the environment variable ``switch`` is set, and not to 0, false, no or off."""
-    return bool(os.environ.get(switch, "").strip()) and not is_off(switch)
-
-
-def complain(where: str, error: BaseException) -> None:
-    """Log ``error`` in one line, or raise it again with WAVELIT_STRICT."""
-    if is_on("WAVELIT_STRICT"):
-        raise error
-    import logging
-
-    text = " ".join(str(error).split())
-    logging.getLogger("wavelit").warning("wavelit: %s: %s: %s", where, type(error).__name__, text)
-
-
 class Sentry:
-    """Finder that finds nothing: it wakes the watch when an import concerns a host.
+    """Finder that finds nothing: it wakes the watch when an import concerns a host."""
 
-    Attributes:
-        scanned: the third-party hosts have been looked for.
-        relieved: the watch has taken over, or was stopped; the sentry is not posted again.
-    """
-
-    scanned = False
-    relieved = False
+    scanned = False  # third-party hosts have been looked for
+    relieved = False  # the watch took over, or was stopped: not to be posted again
 
     def post(self) -> None:
-        """Start looking at every import; at once if a host's module is there already."""
+        """Look at every import from now on, and at once if a host is there already."""
         if self.relieved or self in sys.meta_path:
             return
         sys.meta_path.insert(0, self)
-        if any(name in sys.modules for name in WATCHED):
-            wake()
-        importer = importing()
-        if importer is not None:
-            when_built(importer, self.scan)
+        for name in WATCHED:
+            if name in sys.modules:
+                self.wake(known=True)
+                break
+        # Third-party hosts are looked for at the next import, for it takes some 2.5 ms. There may
+        # be none before the module that imports PyTorch ends, so its end is an occasion too.
+        frame: FrameType | None = sys._getframe()  # noqa: SLF001  (inspect is not imported yet)
+        while frame:
+            spec = frame.f_globals.get("__spec__")
+            body = frame.f_code.co_name == "<module>"
+            if spec and body and spec.name.partition(".")[0] not in INNER:
+                when_built(spec, self.wake)
+                return
+            frame = frame.f_back
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
-        """Return None, unless ``name`` is watched: then what the watch finds."""
-        if name not in WATCHED:
-            if self.scanned or not may_be_host(name):
-                return None
-            self.scan()
-            if not self.relieved:
-                return None
-        watch = wake()
+        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
+        """Return None, unless the watch is due: then what that finds."""
+        if name in WATCHED:
+            watch = self.wake(known=True)
+        elif self.scanned or not may_be_host(name):
+            return None
+        else:
+            watch = self.wake()
         return watch.find_spec(name, path, target) if watch else None
 
-    def scan(self) -> None:
-        """Look for third-party hosts, once; wake the watch if there are any.
-
-        It takes about 2.5 ms, so it waits until PyTorch is imported: for the first import after
-        that, or for the end of the module that imported PyTorch, whichever comes first.
-        """
-        if self.scanned:
-            return
-        self.scanned = True
+    def wake(self, *, known: bool = False) -> "Watch | None":
+        """Return the watch, in the sentry's place, if a host is known or a third party has one."""
         try:
-            from importlib.metadata import entry_points
+            if not known:
+                if self.scanned:
+                    return None
+                self.scanned = True
+                from importlib.metadata import entry_points
 
-            if entry_points(group=GROUP):
-                watch = wake()
-                watch.scan() if watch else None
-        except Exception as error:  # noqa: BLE001  somebody's damaged metadata is not the user's import
-            complain("looking for hosts", error)
+                if not entry_points(group="wavelit.hosts"):
+                    return None
+            from wavelit_plugin.autoload.watch import WATCH
+
+            WATCH.start()
+        except Exception as error:  # noqa: BLE001  (the user's import goes on)
+            from wavelit_plugin.autoload.switches import complain
+
+            complain("watching for hosts", error)
+            return None
+        return WATCH
 
 
 SENTRY = Sentry()
 
 
-def wake() -> Watch | None:
-    """Start the watch in the sentry's place and return it; None, with a line, if it fails."""
-    try:
-        from wavelit_plugin.autoload.watch import WATCH
-
-        WATCH.start()
-    except Exception as error:  # noqa: BLE001  the host's import must go on
-        complain("starting the watch", error)
-        return None
-    return WATCH
-
-
 def may_be_host(name: str) -> bool:
-    """Say whether importing ``name`` is a moment to look for third-party hosts."""
+    """Say whether importing ``name`` is an occasion to look for third-party hosts."""
     top = name.partition(".")[0]
-    if top in sys.stdlib_module_names or top in {"torch", "wavelit_plugin"}:
+    if top in INNER or top in sys.stdlib_module_names:
         return False
-    torch = sys.modules.get("torch")
-    return not getattr(getattr(torch, "__spec__", None), "_initializing", False)
+    torch = sys.modules.get("torch")  # or what somebody put in its place
+    return getattr(getattr(torch, "__spec__", None), "_initializing", False) is not True
 
 
-def importing() -> ModuleSpec | None:
-    """Return the spec of the module that is importing PyTorch; a script has none."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001  inspect.currentframe would be an import more
-    while frame is not None:
-        if frame.f_code.co_name == "<module>":
-            top = frame.f_globals.get("__name__", "").partition(".")[0]
-            spec = frame.f_globals.get("__spec__")
-            if spec is not None and top not in {"torch", "wavelit_plugin"}:
-                return spec
-        frame = frame.f_back
-    return None
-
-
-def when_built(spec: ModuleSpec, call: Callable[[], object]) -> bool:
-    """Call ``call`` when importlib is done with the module of ``spec``.
-
-    importlib sets ``spec._initializing`` to False when it leaves the module, imported or failed.
-    The spec's class is swapped for one that notices, and is restored before the call.
-
-    Returns:
-        False if nothing was arranged: the module is not being imported, or this interpreter
-        does it in another way.
-    """
+def when_built(spec: "ModuleSpec", call: "Callable[[], object]") -> bool:
+    """Call ``call`` when importlib is done with the module of ``spec``; False if it cannot be."""
+    # importlib sets _initializing to False then; a property in a class of its own notices
     if getattr(spec, "_initializing", None) is not True:
         return False
     kind = type(spec)
 
-    def finish(self: Any, value: bool) -> None:
-        if value:
-            return
+    def finish(self: "Any", value: bool) -> None:
         self.__class__ = kind
-        self._initializing = value  # another call that waits for this module hears it here
+        self._initializing = value  # whoever else waits for this module hears it here
         call()
 
+    # until then it reads as True, which bool of a spec is
+    awaited = type("AwaitedSpec", (kind,), {"_initializing": property(bool, finish)})
     try:
-        spec.__class__ = type(
-            "AwaitedSpec", (kind,), {"_initializing": property(lambda _: True, finish)}
-        )
+        spec.__class__ = awaited
     except TypeError:
         return False
     return True

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Iterable
@@ -11,7 +10,6 @@ from importlib import import_module
 from threading import Lock
 from types import ModuleType
 
-from wavelit_plugin.autoload import is_on
 from wavelit_plugin.autoload.records import (
     Adapter,
     HostRecord,
@@ -21,20 +19,12 @@ from wavelit_plugin.autoload.records import (
     Registration,
     State,
 )
+from wavelit_plugin.autoload.switches import LOG, is_on, named_in, one_line, say
 from wavelit_plugin.autoload.versions import installed_version, unsupported
 
-LOG = logging.getLogger("wavelit")
 
-
-def say(message: str) -> None:
-    """Log a decision at level DEBUG; with WAVELIT_DEBUG write it to standard error as well."""
-    LOG.debug("wavelit: %s", message)
-    if is_on("WAVELIT_DEBUG"):
-        sys.stderr.write(f"wavelit: {message}\n")
-
-
-class UnsupportedError(ImportError):
-    """The host is here in a version that its adapter does not support."""
+class RefusedError(ImportError):
+    """Something is not registered, for a reason that is nobody's failure."""
 
 
 class Entry:
@@ -60,14 +50,9 @@ class Entry:
         return f"{self.record.host} ({self.record.watched})"
 
     @property
-    def key(self) -> tuple[str, str]:
-        """What makes two records the same registration: module and adapter."""
-        return self.record.watched, self.record.adapter
-
-    @property
     def pending(self) -> bool:
         """Whether it still waits for the host."""
-        return self._state == "pending"
+        return self._state == "pending" and not self._busy
 
     def reconsider(self) -> None:
         """Make a registration that was skipped, failed or undone pending again, if switched on."""
@@ -95,8 +80,7 @@ class Entry:
             raise
         except BaseException as error:  # noqa: BLE001  a host outlives any adapter, sys.exit too
             problems = self._undo_all()
-            state: State = "skipped" if isinstance(error, UnsupportedError) else "failed"
-            self._refuse(state, "; ".join(filter(None, (_one_line(error), problems))), error)
+            self._give_up(error, problems)
         finally:
             self._busy = False
 
@@ -104,7 +88,8 @@ class Entry:
         """Take everything back, newest first; it stays off until it is reconsidered."""
         problems = self._undo_all()
         if problems:
-            self._refuse("failed", f"could not be undone: {problems}")
+            self._set("failed", f"could not be undone: {problems}")
+            LOG.warning("wavelit: %s: %s", self, self._reason)
         elif self._state in {"pending", "applied"}:
             self._set("skipped", "deactivated")
 
@@ -124,10 +109,9 @@ class Entry:
 
     def _claim(self) -> bool:
         with self._lock:  # two threads may end two imports; the adapter runs outside the lock
-            if self._busy or not self.pending:
-                return False
-            self._busy = True
-        return True
+            claimed = self.pending
+            self._busy = self._busy or claimed
+        return claimed
 
     def _settle(self, module: ModuleType, path: Path) -> None:
         if any(name not in sys.modules for name in self.record.beside):
@@ -135,32 +119,37 @@ class Entry:
             return
         problem = unsupported(self.record)
         if problem:
-            raise UnsupportedError(problem)
-        results = load_adapter(self.record.adapter)(module)
-        if results is None:
+            raise RefusedError(problem)
+        refused = self._collect(load_adapter(self.record.adapter)(module) or ())
+        if not self._done and not refused:
             self._leave(module)
             return
+        reason = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in refused)
+        if refused and (is_on("WAVELIT_STRICT") or not self._done):
+            raise RefusedError(reason)
         self._path = path
-        self._collect(results)
+        self._set("applied", reason)
+        if refused:
+            LOG.warning("wavelit: %s: not all registered: %s", self, reason)
 
     def _leave(self, module: ModuleType) -> None:
         self._stranger = module
         say(f"{self}: another module of this name, left alone")
 
-    def _collect(self, results: Iterable[Registration | Refusal]) -> None:
-        refused: list[Refusal] = []
+    def _collect(self, results: Iterable[Registration | Refusal]) -> list[Refusal]:
+        """Note what the adapter registers, step by step; return what it refused."""
+        refused = []
         for result in results:
             if isinstance(result, Registration):
                 self._done.append(result)
-            else:
+            elif isinstance(result, Refusal):
                 refused.append(result)
-        reason = "; ".join(f"{refusal.name}: {refusal.reason}" for refusal in refused)
-        if refused and is_on("WAVELIT_STRICT"):
-            raise ImportError(reason)
-        if refused:
-            self._refuse("applied" if self._done else "skipped", reason)
-        else:
-            self._set("applied")
+            else:
+                raise TypeError(
+                    f"an adapter yields Registration or Refusal records, got {result!r} from "
+                    f"{self.record.adapter}"
+                )
+        return refused
 
     def _undo_all(self) -> str:
         problems = []
@@ -169,14 +158,16 @@ class Entry:
             try:
                 done.undo()
             except Exception as error:  # noqa: BLE001  the others are still to be undone
-                problems.append(f"{done.name}: {_one_line(error)}")
+                problems.append(f"{done.name}: {one_line(error)}")
         return "; ".join(problems)
 
-    def _refuse(self, state: State, reason: str, error: BaseException | None = None) -> None:
-        self._set(state, reason)
-        if is_on("WAVELIT_STRICT") and state != "applied":
+    def _give_up(self, error: BaseException, problems: str) -> None:
+        known = isinstance(error, RefusedError)
+        reason = "; ".join(filter(None, (str(error) if known else one_line(error), problems)))
+        self._set("skipped" if known else "failed", reason)
+        if is_on("WAVELIT_STRICT"):
             raise ImportError(f"wavelit: {self}: {reason}") from error
-        LOG.warning("wavelit: %s: %s: %s", self, state, reason)
+        LOG.warning("wavelit: %s: not registered: %s", self, reason)
 
     def _set(self, state: State, reason: str = "") -> None:
         self._state, self._reason = state, reason
@@ -190,10 +181,14 @@ class Entry:
         return tuple(done.name for done in self._done)
 
 
+def key(record: HostRecord) -> tuple[str, str]:
+    """Return what makes two records the same registration: module and adapter."""
+    return record.watched, record.adapter
+
+
 def switched_off(record: HostRecord) -> str:
     """Say which switch keeps the record from being applied; empty if none does."""
-    disabled = os.environ.get("WAVELIT_DISABLE", "").lower().split(",")
-    if record.host.lower() in {name.strip() for name in disabled}:
+    if named_in("WAVELIT_DISABLE", record.host):
         return "switched off by WAVELIT_DISABLE"
     if record.only_if and not os.environ.get(record.only_if[0]):
         return record.only_if[1]
@@ -215,10 +210,3 @@ def load_adapter(address: str) -> Adapter:
             f"the adapter {address!r} must be a function, got {adapter!r}"
         )
     return adapter
-
-
-def _one_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    if isinstance(error, UnsupportedError):
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

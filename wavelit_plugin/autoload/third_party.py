@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 
-from wavelit_plugin.autoload import GROUP, complain
 from wavelit_plugin.autoload.records import HostRecord
+from wavelit_plugin.autoload.switches import complain
+
+GROUP = "wavelit.hosts"
 
 
 def third_party_records() -> Iterator[HostRecord]:

@@ -20,10 +20,11 @@ from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 
-from wavelit_plugin.autoload import SENTRY, complain, may_be_host, when_built
+from wavelit_plugin.autoload import SENTRY, may_be_host, when_built
 from wavelit_plugin.autoload.builtin import BUILTIN
-from wavelit_plugin.autoload.entry import Entry, say
+from wavelit_plugin.autoload.entry import Entry, key
 from wavelit_plugin.autoload.records import HostRecord, HostStatus, Path
+from wavelit_plugin.autoload.switches import complain, say
 from wavelit_plugin.autoload.third_party import third_party_records
 
 
@@ -48,24 +49,24 @@ class Watch:
         return any(finder is self for finder in sys.meta_path)
 
     def start(self) -> None:
-        """Take the sentry's place and attend to the hosts that are there; does nothing if on."""
-        if self.on:
-            return
-        SENTRY.relieved = True
-        if SENTRY in sys.meta_path:  # in its place: importlib is walking the list
-            sys.meta_path[sys.meta_path.index(SENTRY)] = self
-        else:
-            sys.meta_path.insert(0, self)
-        say(f"watching {', '.join(sorted({entry.record.watched for entry in self.entries}))}")
+        """Take the sentry's place, and attend to the hosts that are there."""
+        if not self.on:
+            SENTRY.relieved = True
+            if SENTRY in sys.meta_path:  # in its place: importlib is walking the list
+                sys.meta_path[sys.meta_path.index(SENTRY)] = self
+            else:
+                sys.meta_path.insert(0, self)
+            say(f"watching {', '.join(sorted({entry.record.watched for entry in self.entries}))}")
+        if SENTRY.scanned:  # and found some
+            self.scan()
         self._sweep("already imported")
 
     def activate(self) -> None:
         """Start, look for third-party hosts now, and try again what is not applied."""
-        self.start()
         self.scan()
         for entry in self.entries:
             entry.reconsider()
-        self._sweep("already imported")
+        self.start()
 
     def stop(self) -> None:
         """Undo every registration and leave ``sys.meta_path``, as the sentry does."""
@@ -88,20 +89,19 @@ class Watch:
         One with the module and the adapter of a known record replaces it until that is applied:
         a plugin's record says more than the entry point that announced it.
         """
-        known = {entry.key: entry for entry in self.entries}
         for record in records:
-            entry = Entry(record)
-            if entry.key not in known:
-                self.entries.append(entry)
-            elif known[entry.key].pending:
-                known[entry.key].record = record
+            known = self._known(record)
+            if known is None:
+                self.entries.append(Entry(record))
+            elif known.pending:
+                known.record = record
+                known.reconsider()
 
     def scan(self) -> None:
-        """Look for third-party hosts, once, and attend to those that are there."""
+        """Watch for the third-party hosts that entry points announce; looked up once."""
         if not self._scanned:
             self._scanned = SENTRY.scanned = True
-            self.add(third_party_records())
-            self._sweep("already imported")
+            self.add(record for record in third_party_records() if not self._known(record))
 
     def report(self) -> tuple[HostStatus, ...]:
         """Return where every registration stands."""
@@ -153,10 +153,14 @@ class Watch:
         self._finding = set()
         self._awaited = set()
 
+    def _known(self, record: HostRecord) -> Entry | None:
+        return next((entry for entry in self.entries if key(entry.record) == key(record)), None)
+
     def _attend(self, name: str) -> None:
         """Use the import of ``name`` as an occasion to do what is due."""
         if not self._scanned and may_be_host(name):
             self.scan()
+            self._sweep("already imported")
         self._sweep("next import (fallback)")
 
     def _sweep(self, path: Path) -> None:
@@ -223,11 +227,12 @@ def half_built(module: ModuleType) -> bool:
     By importlib's own mark; without one, by whether its body is on this thread's stack.
     """
     mark = getattr(getattr(module, "__spec__", None), "_initializing", None)
-    if mark is not None:
-        return bool(mark)
+    if isinstance(mark, bool):
+        return mark
+    namespace = getattr(module, "__dict__", None)
     frame: FrameType | None = sys._getframe()  # noqa: SLF001  documented in the sys module
     while frame is not None:
-        if frame.f_code.co_name == "<module>" and frame.f_globals is vars(module):
+        if frame.f_code.co_name == "<module>" and frame.f_globals is namespace:
             return True
         frame = frame.f_back
     return False

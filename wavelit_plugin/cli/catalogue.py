@@ -40,7 +40,9 @@ def presets() -> list[Row]:
     """Presets and their knobs; parameters in two dimensions with three fields."""
     from wavelit_plugin.model import PRESETS
 
-    return [{"name": name, "parameters": parameter_count(name), **PRESETS[name]} for name in PRESETS]
+    return [
+        {"name": name, "parameters": parameter_count(name), **PRESETS[name]} for name in PRESETS
+    ]
 
 
 @cache
@@ -58,10 +60,10 @@ def parameter_count(preset: str) -> int:
 def wavelets() -> list[Row]:
     """Wavelets and the boundaries that each may be used with."""
     from wavelit_plugin.errors import ConfigError
-    from wavelit_plugin.shapes import BOUNDARIES
+    from wavelit_plugin.shapes import BOUNDARIES, Boundary
     from wavelit_plugin.wavelets import check_wavelet, wavelet_names
 
-    def allowed(name: str, boundary: str) -> bool:
+    def allowed(name: str, boundary: Boundary) -> bool:
         try:
             check_wavelet(name, (boundary,))
         except ConfigError:

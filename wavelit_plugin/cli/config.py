@@ -9,7 +9,9 @@ from wavelit_plugin.cli.snippets import snippets
 
 @click.command("config")
 @click.argument("host")
-@click.option("--model", default="waveliT", show_default=True, help="A name of wavelit list models.")
+@click.option(
+    "--model", default="waveliT", show_default=True, help="A name of wavelit list models."
+)
 def command(*, host: str, model: str) -> None:
     """Print ready snippets for HOST: commands and configuration files."""
     for name, text in snippets(host, model).items():

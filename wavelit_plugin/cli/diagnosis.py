@@ -10,9 +10,12 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, entry_points, version
+from importlib.util import find_spec
+from itertools import groupby
 from typing import Any
 
 from wavelit_plugin.autoload.records import HostStatus
+from wavelit_plugin.autoload.watch import WATCH
 
 _GROUPS = ("torch.backends", "wavelit", "wavelit.hosts")
 _SWITCHES = (
@@ -33,6 +36,7 @@ class Diagnosis:
     Attributes:
         versions: of Python and of the packages concerned; None where missing.
         autoload: how the plugin gets into a process, in one sentence.
+        half_built: whether the end of an import that is under way can be told, in one sentence.
         entry_points: those of PyTorch's and our groups, as ``group: name = value``.
         switches: environment variables that are set.
         hosts: where every registration stands in a fresh process that imports the host.
@@ -40,6 +44,7 @@ class Diagnosis:
 
     versions: dict[str, str | None]
     autoload: str
+    half_built: str
     entry_points: tuple[str, ...]
     switches: dict[str, str]
     hosts: tuple[HostStatus, ...]
@@ -55,43 +60,64 @@ class Diagnosis:
 
 
 def diagnose() -> Diagnosis:
-    """Import the hosts in a process of their own, so that a broken one breaks only that."""
-    from wavelit_plugin.plugins import report
-
-    known = report()
-    called, statuses = _in_fresh_process(known)
+    """Import every host that is here in a process of its own, so that it breaks only that."""
+    WATCH.scan()
+    known = WATCH.report()
+    called, statuses = _examined(known)
     names = ("wavelit-plugin", "torch", *dict.fromkeys(s.distribution for s in known))
     return Diagnosis(
         versions={"python": platform.python_version(), **{n: _version(n) for n in names if n}},
         autoload=_autoload(called=called),
+        half_built=_half_built(),
         entry_points=tuple(_entry_points()),
         switches={name: os.environ[name] for name in _SWITCHES if name in os.environ},
         hosts=statuses,
     )
 
 
-def _in_fresh_process(known: Sequence[HostStatus]) -> tuple[bool, tuple[HostStatus, ...]]:
-    """Return whether PyTorch called the entry point, and the statuses after the imports."""
+def _examined(known: Sequence[HostStatus]) -> tuple[bool, tuple[HostStatus, ...]]:
+    """Return whether PyTorch calls the entry point, and where every registration stands.
+
+    One process a host: what breaks one says nothing about another.
+    """
+    called: list[bool] = []
+    statuses: list[HostStatus] = []
+    for _, registrations in groupby(known, key=lambda status: status.host):
+        of_host = tuple(registrations)
+        if any(map(_is_here, of_host)):
+            was_called, of_host = _in_fresh_process(of_host)
+            called.append(was_called)
+        statuses.extend(of_host)
+    return any(called) if called else _in_fresh_process(())[0], tuple(statuses)
+
+
+def _is_here(status: HostStatus) -> bool:
+    return find_spec(status.watched.partition(".")[0]) is not None
+
+
+def _in_fresh_process(known: tuple[HostStatus, ...]) -> tuple[bool, tuple[HostStatus, ...]]:
+    """Import one host, and return whether the entry point was called and the new statuses."""
     watched = [status.watched for status in known]
     command = [sys.executable, "-m", "wavelit_plugin.cli.probe", *watched]
     try:
         done = subprocess.run(  # noqa: S603  (our own module)
             command, capture_output=True, text=True, timeout=_PATIENCE, check=False
         )
-    except subprocess.TimeoutExpired:
-        return False, _failed(known, f"importing the hosts took more than {_PATIENCE:.0f} s")
-    try:
         found = json.loads(done.stdout.rstrip().rpartition("\n")[2])
+    except subprocess.TimeoutExpired:
+        return False, _failed(known, f"importing it took more than {_PATIENCE:.0f} s")
     except ValueError:
         last = done.stderr.strip().rpartition("\n")[2] or "no message"
-        reason = f"the process that imports the hosts ended with code {done.returncode}: {last}"
+        reason = f"the process that imports it ended with code {done.returncode}: {last}"
         return False, _failed(known, reason)
-    statuses = (HostStatus(**{**s, "names": tuple(s["names"])}) for s in found["statuses"])
-    return found["called"], tuple(_with_import_error(s, found["errors"]) for s in statuses)
+    plain = {(s["host"], s["watched"]): s for s in found["statuses"]}
+    statuses = (_status(plain[old.host, old.watched], found["errors"]) for old in known)
+    return found["called"], tuple(statuses)
 
 
-def _with_import_error(status: HostStatus, errors: dict[str, str]) -> HostStatus:
-    """A host that cannot be imported has failed, whatever the plugin made of it."""
+def _status(plain: dict[str, Any], errors: dict[str, str]) -> HostStatus:
+    """The status that a process reported; a host that cannot be imported has failed."""
+    status = HostStatus(**{**plain, "names": tuple(plain["names"])})
     error = errors.get(status.watched, "")
     if not error or status.state == "applied":
         return status
@@ -100,7 +126,7 @@ def _with_import_error(status: HostStatus, errors: dict[str, str]) -> HostStatus
 
 def _failed(known: Iterable[HostStatus], reason: str) -> tuple[HostStatus, ...]:
     return tuple(
-        replace(status, state="failed", reason=reason) if status.installed else status
+        replace(status, state="failed", reason=reason) if _is_here(status) else status
         for status in known
     )
 
@@ -113,6 +139,13 @@ def _autoload(*, called: bool) -> str:
         if os.environ.get(name, "1") != "1":
             return f"off: {name} is {os.environ[name]!r}; {otherwise}"
     return f"off: PyTorch did not call the entry point; {otherwise}"
+
+
+def _half_built() -> str:
+    # the mark that importlib leaves on the spec of any module that it has imported
+    if hasattr(json.__spec__, "_initializing"):
+        return "a host that imports torch half-way is registered with when its own import ends"
+    return "a host that imports torch half-way is registered with at the import after that"
 
 
 def _entry_points() -> Iterable[str]:

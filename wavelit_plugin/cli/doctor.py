@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from wavelit_plugin.autoload.records import HostStatus
     from wavelit_plugin.cli.diagnosis import Diagnosis
 
 _COLOURS = {"applied": "green", "pending": "yellow", "skipped": "yellow", "failed": "red"}
@@ -39,12 +41,22 @@ def _show(diagnosis: Diagnosis) -> None:
         click.echo(f"  entry point {entry}")
     for name, value in diagnosis.switches.items():
         click.echo(f"  {name}={value}")
-    for status in diagnosis.hosts:
-        state = click.style(status.state, fg=_COLOURS[status.state])
-        found = status.installed or "not installed"
-        click.echo(f"\n{status.host} ({found}, supported {status.supported or 'any'}): {state}")
-        click.echo(f"  watches {status.watched}" + (f", by {status.path}" if status.path else ""))
-        if status.names:
-            click.echo(f"  registered {', '.join(status.names)}")
-        if status.reason:
-            click.echo(f"  {status.reason}")
+    click.echo(f"  {diagnosis.half_built}")
+    for host, statuses in groupby(diagnosis.hosts, key=lambda status: status.host):
+        registrations = list(statuses)
+        first = registrations[0]
+        found = first.installed or "not installed"
+        click.echo(f"\n{host}: {found}, supported {first.supported or 'any'}")
+        for status in registrations:
+            click.echo(f"  {click.style(status.state, fg=_COLOURS[status.state])}: {_told(status)}")
+
+
+def _told(status: HostStatus) -> str:
+    what = status.watched
+    if status.names:
+        what += f" has {', '.join(status.names)}"
+    if status.path:
+        what += f" ({status.path})"
+    if status.state == "pending" and not status.reason:
+        return f"{what}, when it is imported"
+    return f"{what}: {status.reason}" if status.reason else what

@@ -34,11 +34,15 @@ class UserError(click.ClickException):
 class LazyGroup(click.Group):
     """Commands that are imported when they are used: ``wavelit --help`` imports no torch."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
         """Return the names in the order in which a user meets them."""
         return list(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(
+        self,
+        ctx: click.Context,  # noqa: ARG002  (click's signature)
+        cmd_name: str,
+    ) -> click.Command | None:
         """Import a command by name."""
         if cmd_name not in COMMANDS:
             return None

@@ -17,8 +17,13 @@ _WIDTH = 90
 
 def help_text() -> str:
     """Return what ``wavelit --help`` prints, at a width that does not depend on the terminal."""
-    sizes = {"terminal_width": _WIDTH, "max_content_width": _WIDTH}
-    context = wavelit.make_context("wavelit", [], resilient_parsing=True, **sizes)
+    context = wavelit.make_context(
+        "wavelit",
+        [],
+        resilient_parsing=True,
+        terminal_width=_WIDTH,
+        max_content_width=_WIDTH,
+    )
     return wavelit.get_help(context)
 
 

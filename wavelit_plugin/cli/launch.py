@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.errors import ConfigError, unknown_name
 
 
 def prepare(script: Path, criterion: str | None) -> None:
@@ -30,12 +30,19 @@ def prepare(script: Path, criterion: str | None) -> None:
 
 def run_script(script: Path, arguments: Sequence[str]) -> None:
     """Run the script as ``__main__``, with ``sys.argv`` and ``sys.path`` as python sets them."""
-    sys.argv = [str(script), *arguments]
+    # absolute, as python makes __file__; runpy makes argv[0] the same
+    path = str(script.absolute())
+    sys.argv = [path, *arguments]
     # as python: the folder of the script itself, not of a link to it, and none in safe-path mode
     if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = str(script.resolve().parent)
-    runpy.run_path(str(script), run_name="__main__")
+    runpy.run_path(path, run_name="__main__")
 
 
 def check_criterion(name: str) -> None:
     """Raise ConfigError with the nearest name unless a plugin provides the criterion."""
+    from wavelit_plugin.plugins import criteria
+
+    names = [record.name for record in criteria()]
+    if name not in names:
+        raise unknown_name("criterion", name, names)

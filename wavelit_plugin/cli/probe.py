@@ -15,18 +15,18 @@ from typing import Any
 
 
 def probe(watched: Sequence[str]) -> dict[str, Any]:
-    """Import PyTorch and the watched modules as a user would, and say what came of it.
+    """Import the watched modules as a user would, before PyTorch, and say what came of it.
 
     Returns:
         ``called``: PyTorch called the entry point and it was on; ``errors``: why a module that
         is there could not be imported, by name; ``statuses``: the plugin's own report.
     """
-    import torch  # noqa: F401  (its end calls the entry point)
+    errors = {name: error for name in watched if (error := _import_error(name))}
+    import torch  # noqa: F401  (its end calls the entry point, where no host has imported it)
 
     from wavelit_plugin.autoload import SENTRY
 
     called = SENTRY.relieved or SENTRY in sys.meta_path
-    errors = {name: error for name in watched if (error := _import_error(name))}
     from wavelit_plugin.plugins import report
 
     statuses = [asdict(status) for status in report()]

@@ -15,9 +15,7 @@ from wavelit_plugin.cli.launch import prepare, run_script
 @click.option("--criterion", metavar="NAME", help="Add this loss to the script's own: wavelet.")
 @click.argument("script", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-def command(
-    criterion: str | None, script: Path, arguments: tuple[str, ...]
-) -> Callable[[], None]:
+def command(criterion: str | None, script: Path, arguments: tuple[str, ...]) -> Callable[[], None]:
     """Run a training SCRIPT as python would, with WaveLiT registered first.
 
     Everything after SCRIPT is the script's own. Its output, tracebacks and exit code are those

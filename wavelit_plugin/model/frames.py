@@ -33,17 +33,13 @@ def last_state(u: Field, config: WaveLiTConfig) -> Field:
 
 
 def step_in_history(u: Field, config: WaveLiTConfig) -> tuple[Field, Field] | None:
-    """Return the last frame but one and the change after it, if the input holds two frames.
+    """Return the last frame but one and the last, if the input holds two frames.
 
-    The best guess of how the last frame will change: both (batch, out, *space), and of the same
-    moment, so that their regression is that of a frame on the frame before.
+    The best guess of how the last frame will change, both (batch, out, *space).
     """
     layout = config.channels
     if layout.frames == 1 or not layout.fields:
         return None
-    frames = full_precision(u[:, : layout.frames * layout.fields]).unflatten(
-        1, (layout.frames, layout.fields)
-    )
-    before, change = frames[:, -2], frames[:, -1] - frames[:, -2]
+    frames = u[:, : layout.frames * layout.fields].unflatten(1, (layout.frames, layout.fields))
     repeats = (1, layout.frames_out, *(1,) * config.ndim)
-    return before.repeat(repeats), change.repeat(repeats)
+    return frames[:, -2].repeat(repeats), frames[:, -1].repeat(repeats)

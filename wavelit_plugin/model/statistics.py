@@ -13,7 +13,7 @@ from wavelit_plugin.errors import DataError
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.moments import Moments
 from wavelit_plugin.model.tokenizer import Bands
-from wavelit_plugin.shapes import Field
+from wavelit_plugin.shapes import Field, full_precision
 
 SAMPLES = 256
 """Samples after which the estimate is frozen."""
@@ -51,7 +51,7 @@ class FieldStatistics(nn.Module):
         super().__init__()
         self.config, self.bands = config, Bands(config.ndim, config.levels)
         self.inputs = Moments(channels, self.bands, kinds=1)
-        self.outputs = Moments(config.out_channels, self.bands, kinds=2)
+        self.outputs = Moments(config.out_channels, self.bands, kinds=3)
         outputs = config.out_channels
         for name, value in (
             ("input_mean", torch.zeros(channels)),
@@ -67,23 +67,24 @@ class FieldStatistics(nn.Module):
         self.learning = True
         self.register_load_state_dict_post_hook(_restore)  # type: ignore[no-untyped-call]
 
-    def observe(self, inputs: Field, state: Field, change: Field | None) -> None:
+    def observe(self, inputs: Field, state: Field, after: Field | None) -> None:
         """Learn from one training batch; freeze once enough samples were seen.
 
         Args:
             inputs: (batch, channel, *space) as they enter the tokenizer.
             state: (batch, out, *space), the field that each output continues; zero where none.
-            change: what was added to ``state`` one step later, if that is known.
+            after: what ``state`` became one step later, if that is known.
 
         Raises:
             DataError: NaN or infinity in the batch.
         """
         check_finite(inputs, "training input")
-        if change is not None:
-            check_finite(change, "training target")
+        if after is not None:
+            check_finite(after, "training target")
         self.inputs.update([inputs], self.config)
-        if change is not None:
-            self.outputs.update([state, change], self.config)
+        if after is not None:
+            change = full_precision(after) - full_precision(state)
+            self.outputs.update([state, after, change], self.config)
         self._derive()
         if int(self.inputs.samples) >= SAMPLES:
             self.freeze()
@@ -114,24 +115,25 @@ class FieldStatistics(nn.Module):
             self._derive_outputs(*self._assumed())
 
     def _derive_outputs(self, products: Tensor, mean: Tensor) -> None:
-        """From the products of state u and change d, those of the update d + (1 - a) u."""
-        (uu, ud), (_, dd) = products.unbind(0)
-        a = self._persistence(uu, ud, dd)
+        """From the products of state u, target t and change d, those of d + (1 - a) u."""
+        (uu, ut, ud), (_, tt, _), (_, _, dd) = products.unbind(0)
+        a = self._persistence(uu, ut, ud, tt)
         rest = (1 - a)[:, None]
         update = (dd + 2 * rest * ud + rest.square() * uu).clamp_min(0.0)
+        # without persistence it is t itself, which rounding of a much larger u would drown
+        update = torch.where(a[:, None] > 0, update, tt)
         self.persistence.copy_(a)
         self.state_mean.copy_(mean[0])
-        self.output_mean.copy_(mean.sum(0))
+        self.output_mean.copy_(mean[1])
         self.output_scale.copy_(self._scale(update, self.output_mean))
 
-    def _persistence(self, uu: Tensor, ud: Tensor, dd: Tensor) -> Tensor:
-        u2, cross, d2 = (self.bands.mean(product) for product in (uu, ud, dd))
+    def _persistence(self, uu: Tensor, ut: Tensor, ud: Tensor, tt: Tensor) -> Tensor:
+        u2, both, cross, t2 = (self.bands.mean(product) for product in (uu, ut, ud, tt))
         if self.config.residual == "off":
             return torch.zeros_like(u2)
         tiny = torch.finfo(u2.dtype).tiny
         slope = 1 + cross / u2.clamp_min(tiny)
-        target = (u2 + 2 * cross + d2).clamp_min(tiny)
-        correlation = (u2 + cross) / (u2.clamp_min(tiny) * target).sqrt()
+        correlation = both / u2.clamp_min(tiny).sqrt() / t2.clamp_min(tiny).sqrt()
         least = _CONTINUES if self.config.residual == "auto" else 0.0
         return torch.where((u2 > 0) & (correlation >= least), slope.clamp(0.0, 1.0), 0.0)
 
@@ -140,8 +142,9 @@ class FieldStatistics(nn.Module):
         uu = self.inputs.products[0, 0, : layout.fields].repeat(layout.frames_out, 1)
         mean = self.inputs.mean[0, : layout.fields].repeat(layout.frames_out)
         ud, dd = -square / 2 * uu, square * uu
-        products = torch.stack([torch.stack([uu, ud]), torch.stack([ud, dd])])
-        return products, torch.stack([mean, torch.zeros_like(mean)])
+        rows = ((uu, uu + ud, ud), (uu + ud, uu, ud + dd), (ud, ud + dd, dd))
+        products = torch.stack([torch.stack(row) for row in rows])
+        return products, torch.stack([mean, mean, torch.zeros_like(mean)])
 
     def _scale(self, square: Tensor, mean: Tensor) -> Tensor:
         own = self.bands.mean(square).sqrt()[:, None]

@@ -140,15 +140,13 @@ class WaveLiT(nn.Module):
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _observe(self, u: Field, target: Field | None) -> None:
-        state = last_state(u, self.config)
-        change: Tensor | None = None
+        state, after = last_state(u, self.config), target
         if target is not None:
             check_same_shape(target=target, output=state)
-            change = full_precision(target) - full_precision(state)
         elif (step := step_in_history(u, self.config)) is not None:
-            state, change = step
+            state, after = step
         inputs = differences_and_constants(u, self.config)
-        self.statistics.observe(inputs.detach(), state.detach(), change)
+        self.statistics.observe(inputs.detach(), state.detach(), after)
 
     @torch.compiler.disable  # type: ignore[untyped-decorator]
     def _remember_space(self, u: Field) -> None:
@@ -188,7 +186,7 @@ class WaveLiT(nn.Module):
         inner, outer = (s.view(view) for s in known.field_scales())
         return update + outer * self.refinement(torch.cat([update / outer, inputs / inner], dim=1))
 
-    def _continued(self, u: Field) -> Field:
+    def _continued(self, u: Field) -> Tensor:
         """What is expected without the network: the mean, and the persistent part of the state."""
         known, view = self.statistics, (1, -1, *(1,) * self.config.ndim)
         mean = known.output_mean.view(view)

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pluggy
 
-from wavelit_plugin.autoload import complain
+from wavelit_plugin.autoload.switches import complain
 from wavelit_plugin.plugins import builtin, specs
 from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord
 

@@ -1,0 +1,151 @@
+"""The real PyTorch and the real neuraloperator: import orders, switches, on and off by hand.
+
+Each process takes seconds to import both, so each checks what belongs to one way of use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.autoload.conftest import Sandbox
+
+pytestmark = pytest.mark.host
+
+MODELS = "neuralop.models.base_model"
+CONFIGS = "config.models"
+TRAINER = "neuralop.training.trainer"
+NAMES = ["wavelit", "wavelit-1m", "wavelit-4m", "wavelit-10m"]
+
+# the registry as the user's import leaves it, before anything else is imported
+LOOK = f"""
+import sys
+models = sys.modules["{MODELS}"].BaseModel._models
+def ours(): return [name for name in models if name.startswith("wavelit")]
+assert ours() == {NAMES}, ours()
+kinds = [models[name] for name in ours()]
+assert "fno" in models
+"""
+
+BUILD = """
+from neuralop.models import get_model
+from zencfg.bunch import Bunch
+options = {"model_arch": "waveliT-1M", "data_channels": 2, "out_channels": 1, "ndim": 2}
+model = get_model(Bunch({"model": options}))
+assert type(model) is models["wavelit-1m"], type(model)
+"""
+
+# where the host's checkout has its configs, in a module of a common name
+CONFIG_MODELS = """
+from typing import List
+from zencfg import ConfigBase
+
+class ModelConfig(ConfigBase):
+    arch: str
+    data_channels: int
+    out_channels: int
+
+class FNO_Small2d(ModelConfig):
+    model_arch: str = "fno"
+    data_channels: int = 1
+    out_channels: int = 1
+    n_modes: List[int] = [16, 16]
+"""
+
+
+def test_import_neuralop_alone_and_a_stranger_of_a_common_name(bare: Sandbox) -> None:
+    bare.write("config/models.py", "class ModelConfig: _registry = {}\n")
+    stranger = "import config.models as c\nassert c.ModelConfig._registry == {}\n"
+    seen = "assert [name for name in vars(c) if name[0] != '_'] == ['ModelConfig']\n"
+    code = "import neuralop" + LOOK + BUILD + stranger + seen
+    statuses = bare.outcome(code)["statuses"]
+    models = statuses[MODELS]
+    assert (models["state"], models["path"], models["reason"]) == ("applied", "import hook", "")
+    assert models["names"] == NAMES
+    assert (statuses[CONFIGS]["state"], statuses[CONFIGS]["reason"]) == ("pending", "")
+    trainer = statuses[TRAINER]
+    assert (trainer["state"], trainer["reason"]) == ("skipped", "no criterion asked for")
+
+
+def test_a_model_module_first_pytorch_after_it_and_the_trainer_untouched(bare: Sandbox) -> None:
+    after = "\nimport torch, neuralop\nassert not hasattr(neuralop.Trainer.train, '__wrapped__')\n"
+    status = bare.outcome("import neuralop.models.fno" + LOOK + after)["statuses"][MODELS]
+    assert (status["state"], status["path"]) == ("applied", "import hook")
+
+
+def test_pytorch_before_it_and_its_checkouts_configs(bare: Sandbox) -> None:
+    bare.write("config/models.py", CONFIG_MODELS)
+    order = "import torch\nfrom neuralop.models import get_model"
+    configs = """
+import config.models
+assert config.models.ModelConfig._registry["wavelit_small2d"] is config.models.WaveLiT_Small2d
+"""
+    statuses = bare.outcome(order + LOOK + configs)["statuses"]
+    assert [statuses[name]["state"] for name in (MODELS, CONFIGS)] == ["applied", "applied"]
+    assert statuses[MODELS]["path"] == statuses[CONFIGS]["path"] == "import hook"
+    sizes = ("small", "medium", "large")
+    assert statuses[CONFIGS]["names"] == [f"wavelit_{s}{n}d" for s in sizes for n in (1, 2, 3)]
+
+
+def test_the_trainer_first_with_a_criterion_then_off_and_on(bare: Sandbox) -> None:
+    code = """
+from neuralop import Trainer
+import wavelit_plugin
+assert Trainer.train.__wrapped__
+wrapped = Trainer.train
+wavelit_plugin.deactivate()
+wavelit_plugin.deactivate()
+assert ours() == [] and not hasattr(Trainer.train, "__wrapped__")
+assert [s.state for s in wavelit_plugin.report()] == ["skipped"] * 3
+assert {s.reason for s in wavelit_plugin.report()} == {"deactivated"}
+wavelit_plugin.activate()
+wavelit_plugin.activate()
+assert [models[name] for name in ours()] == kinds
+assert Trainer.train.__wrapped__ is wrapped.__wrapped__
+"""
+    order = "from neuralop.training import Trainer"
+    statuses = bare.outcome(order + LOOK + code, WAVELIT_CRITERION="wavelet")["statuses"]
+    found = [(statuses[name]["state"], statuses[name]["path"]) for name in (MODELS, TRAINER)]
+    assert found == [("applied", "already imported")] * 2
+    assert statuses[TRAINER]["names"] == ["wavelet"]
+
+
+def test_activate_serves_where_autoload_is_off(bare: Sandbox) -> None:
+    code = f"""
+import neuralop, sys
+models = sys.modules["{MODELS}"].BaseModel._models
+assert not [name for name in models if name.startswith("wavelit")]
+import wavelit_plugin
+for switch, expected in [("activate", {NAMES}), ("deactivate", []), ("activate", {NAMES})]:
+    getattr(wavelit_plugin, switch)()
+    assert [name for name in models if name.startswith("wavelit")] == expected, switch
+"""
+    status = bare.outcome(code, WAVELIT_AUTOLOAD="0")["statuses"][MODELS]
+    assert (status["state"], status["path"]) == ("applied", "already imported")
+
+
+def test_a_name_that_is_taken_is_neither_overwritten_nor_removed(bare: Sandbox) -> None:
+    # PyTorch's own switch keeps us out, so the name can be taken before we come
+    code = f"""
+import neuralop, sys
+assert not [name for name in sys.modules if name.startswith("wavelit")]
+from neuralop.models.base_model import BaseModel
+class Theirs(BaseModel, name="waveliT"): pass
+from wavelit_plugin import activate, deactivate, report
+activate()
+assert BaseModel._models["wavelit"] is Theirs
+(status,) = [status for status in report() if status.watched == "{MODELS}"]
+assert status.state == "applied" and status.names == {tuple(NAMES[1:])}, status
+print(status.reason)
+deactivate()
+assert [name for name in BaseModel._models if name.startswith("wavelit")] == ["wavelit"]
+assert BaseModel._models["wavelit"] is Theirs
+"""
+    done = bare.run(code, TORCH_DEVICE_BACKEND_AUTOLOAD="0")
+    assert done.returncode == 0, done.stderr
+    assert "'wavelit'" in done.stdout
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("wavelit: neuraloperator")
+    assert line.endswith(done.stdout.strip())

@@ -1,0 +1,68 @@
+"""The README: what it shows runs, and what it names is there."""
+
+import doctest
+import os
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from wavelit_plugin.cli.group import wavelit
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("block", blocks("pycon"))
+def test_the_examples_in_python_give_what_they_show(
+    block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    import torch
+
+    parsed = doctest.DocTestParser().get_doctest(block, {"torch": torch}, "README", None, 0)
+    assert parsed.examples
+    assert doctest.DocTestRunner().run(parsed).failed == 0
+
+
+def shell_commands() -> list[str]:
+    lines = [
+        line.partition("  #")[0].strip() for text in blocks("sh") for line in text.splitlines()
+    ]
+    return [line for line in lines if line.startswith("wavelit ")]
+
+
+@pytest.mark.parametrize("line", shell_commands())
+def test_the_commands_exist_with_their_options(line: str) -> None:
+    """``--help`` in the place of the first argument: the options before it must be known."""
+    words = line.split()[1:]
+    depth = 2 if words[0] == "data" else 1
+    help_text = CliRunner().invoke(wavelit, [*words[:depth], "--help"]).output
+    own = words[depth:] if words[0] != "run" else words[1 : words.index("train_darcy.py")]
+    for option in (word for word in own if word.startswith("--")):
+        assert re.search(rf"{option}\b", help_text), f"{option} of {line!r}"
+
+
+def test_the_make_targets_exist() -> None:
+    targets = re.findall(
+        r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    for named in re.findall(r"^make (\w+)", "\n".join(blocks("sh")), re.MULTILINE):
+        assert named in targets
+
+
+def test_the_files_that_it_links_to_exist() -> None:
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", TEXT):
+        assert (ROOT / target).exists(), target
+
+
+def test_every_switch_that_the_package_reads_is_in_the_table() -> None:
+    package = ROOT / "wavelit_plugin"
+    code = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
+    read = set(re.findall(r"\bWAVELIT_[A-Z]+\b", code))
+    assert read <= set(re.findall(r"\bWAVELIT_[A-Z]+\b", TEXT)), os.linesep.join(sorted(read))

@@ -1,0 +1,120 @@
+"""Scalars that condition the blocks: shift, stretch and gate of both branches, adaLN-single."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from wavelit_plugin.errors import ShapeError
+from wavelit_plugin.model import WaveLiT, WaveLiTConfig
+from wavelit_plugin.model.block import Block
+from wavelit_plugin.model.embedding import ConditionEmbedding
+from wavelit_plugin.model.rotation import rotation, wave_vectors
+from wavelit_plugin.shapes import Boundary
+
+Tiny = Callable[..., WaveLiTConfig]
+Awake = Callable[[nn.Module], nn.Module]
+WIDTH = 8
+
+
+def double(*shape: int, rng: torch.Generator) -> Tensor:
+    return torch.randn(shape, dtype=torch.float64, generator=rng)
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+def test_the_output_depends_on_every_condition_of_its_own_sample(
+    ndim: int, build: Callable[..., WaveLiT], rng: torch.Generator
+) -> None:
+    model = build(ndim=ndim, conditions=3, scales=2)
+    u, condition = double(2, 2, *(4,) * ndim, rng=rng), double(2, 3, rng=rng)
+    before = model(u, condition)
+    for index in range(3):
+        changed = condition.clone()
+        changed[1, index] += 0.5
+        difference = (model(u, changed) - before).detach().abs().flatten(1).amax(1)
+        assert float(difference[0]) < 1e-12
+        assert float(difference[1]) > 1e-6
+
+
+def test_a_model_without_conditions_takes_none_or_empty_rows(
+    build: Callable[..., WaveLiT], rng: torch.Generator
+) -> None:
+    model, u = build(), double(2, 2, 4, 4, rng=rng)
+    assert model.condition is None
+    assert_close(model(u, torch.empty(2, 0)), model(u), rtol=0.0, atol=0.0)
+
+
+@pytest.mark.parametrize(
+    ("conditions", "shape", "got"),
+    [
+        (2, None, "None"),
+        (2, (2, 3), r"\(2, 3\)"),
+        (2, (2,), r"\(2,\)"),
+        (2, (1, 2), r"\(1, 2\)"),  # nothing is broadcast over the batch
+        (0, (2, 1), r"\(2, 1\)"),
+    ],
+)
+def test_conditions_of_another_shape_are_refused(
+    conditions: int, shape: tuple[int, ...] | None, got: str, tiny: Tiny
+) -> None:
+    model = WaveLiT(tiny(conditions=conditions))
+    buffers = {name: value.clone() for name, value in model.named_buffers()}
+    condition = None if shape is None else torch.zeros(shape)
+    expected = rf"condition must have shape \(2, {conditions}\) .*, got {got};"
+    with pytest.raises(ShapeError, match=expected):
+        model.train()(torch.ones(2, 2, 4, 4), condition)
+    for name, value in model.named_buffers():  # a refused call teaches nothing
+        assert_close(value, buffers[name], rtol=0.0, atol=0.0)
+
+
+def test_the_embedding_shows_each_scalar_and_its_octaves(tiny: Tiny, rng: torch.Generator) -> None:
+    """x and sin, cos of 2^k pi x / 8, k < 8, then one hidden layer."""
+    embedding = ConditionEmbedding(tiny(conditions=2)).double()
+    first, activation, last = embedding.network
+    condition = double(3, 2, rng=rng)
+    features: list[Tensor] = []
+    for scalar in condition.T:
+        phases = [scalar * 2**octave * torch.pi / 8 for octave in range(8)]
+        features += [scalar, *(p.sin() for p in phases), *(p.cos() for p in phases)]
+    expected = last(activation(first(torch.stack(features, dim=1)))).reshape(3, 6, WIDTH)
+    # the octaves are made in float32
+    assert_close(embedding(condition), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("grid", [(5,), (3, 4), (2, 3, 2)])
+def test_modulation_shifts_stretches_and_gates_both_branches(
+    grid: tuple[int, ...], awake: Awake, rng: torch.Generator
+) -> None:
+    """x + s (1 + gate) F(shift + (1 + stretch) norm(x)), first attention, then feed-forward."""
+    name: Boundary = "open"
+    boundary = (name,) * len(grid)
+    block = Block(WIDTH, 2, 1, boundary, modulated=True).double()
+    awake(block)
+    assert block.offset is not None
+    turned = rotation(wave_vectors(boundary, 2, WIDTH // 4).double(), grid)
+    x, modulation = double(3, *grid, WIDTH, rng=rng), double(3, 6, WIDTH, rng=rng)
+    actual = block(x, 0, turned, modulation)
+    for sample in range(3):
+        s1, t1, g1, s2, t2, g2 = modulation[sample] + block.offset
+        y = x[sample : sample + 1]
+        y = y + block.position(y)
+        change = block.attention(s1 + (1 + t1) * block.norms[0](y), turned)
+        y = y + block.steps[0] * (1 + g1) * change
+        change = block.feed_forward(s2 + (1 + t2) * block.norms[1](y))
+        y = y + block.steps[1] * (1 + g2) * change
+        assert_close(actual[sample : sample + 1], y)
+
+
+def test_without_modulation_the_branches_are_plain_residuals(
+    awake: Awake, rng: torch.Generator
+) -> None:
+    block = Block(WIDTH, 2, 1, ("periodic",), modulated=False).double()
+    awake(block)
+    turned = rotation(wave_vectors(("periodic",), 2, WIDTH // 4).double(), (5,))
+    x = double(3, 5, WIDTH, rng=rng)
+    y = x + block.position(x)
+    y = y + block.steps[0] * block.attention(block.norms[0](y), turned)
+    y = y + block.steps[1] * block.feed_forward(block.norms[1](y))
+    assert_close(block(x, 0, turned), y)

@@ -1,0 +1,111 @@
+"""Gradients of the whole model: right, and none missing, which data-parallel training needs."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.func import functional_call
+from torch.testing import assert_close
+
+from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
+
+Tiny = Callable[..., WaveLiTConfig]
+Build = Callable[..., WaveLiT]
+
+LAYOUTS = {
+    "default": None,
+    "history": ChannelLayout(frames=2, fields=1, constants=1),
+    "another": ChannelLayout(fields=0, constants=3),
+}
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"ndim": 1, "scales": 2, "levels": 2},
+        {"ndim": 2, "scales": 2, "conditions": 1, "boundary": ("periodic", "wall")},
+        {"ndim": 3, "boundary": "periodic", "wavelet": "db2"},
+    ],
+)
+def test_gradients_equal_finite_differences(
+    knobs: dict[str, Any], build: Build, rng: torch.Generator
+) -> None:
+    model = build(width=4, heads=1, **knobs)
+    names = [name for name, _ in model.named_parameters()]
+    condition = torch.full((1, 1), 0.3, dtype=torch.float64) if "conditions" in knobs else None
+
+    def predict(u: Tensor, *parameters: Tensor) -> Tensor:
+        return functional_call(model, dict(zip(names, parameters, strict=True)), (u, condition))
+
+    space = (5,) * knobs["ndim"] if knobs["ndim"] < 3 else (4, 2, 2)
+    u = torch.randn(1, 2, *space, dtype=torch.float64, generator=rng, requires_grad=True)
+    # the fast mode compares one random projection of the Jacobian
+    assert torch.autograd.gradcheck(predict, (u, *model.parameters()), fast_mode=True)
+
+
+def missing(model: WaveLiT, u: Tensor, target: Tensor) -> list[str]:
+    condition = torch.ones(len(u), model.config.conditions)
+    model.train()(u, condition, target=target).square().mean().backward()
+    return [name for name, p in model.named_parameters() if p.grad is None or p.numel() == 0]
+
+
+@pytest.mark.parametrize(
+    ("residual", "layout"),
+    # ("on", "another") has nothing to continue and is refused by the configuration
+    [
+        (r, name)
+        for name in LAYOUTS
+        for r in ("auto", "on", "off")
+        if (r, name) != ("on", "another")
+    ],
+)
+def test_every_parameter_is_used_in_training(
+    residual: str, layout: str, tiny: Tiny, rng: torch.Generator
+) -> None:
+    """No unused and no empty parameter: both stop DistributedDataParallel."""
+    u, target = torch.randn(2, 2, 3, 4, 6, generator=rng)[:, :, :3].unbind(0)
+    boundaries: list[Any] = ["periodic", "open", ("periodic", "wall")]
+    for scales, boundary, conditions in itertools.product((1, 2), boundaries, (0, 1)):
+        knobs = {"scales": scales, "boundary": boundary, "conditions": conditions}
+        config = tiny(in_channels=3, residual=residual, layout=LAYOUTS[layout], **knobs)
+        assert missing(WaveLiT(config), u, target[:, :1]) == [], config
+
+
+@pytest.mark.parametrize("ndim", [1, 3])
+@pytest.mark.parametrize("boundary", ["periodic", "open"])
+def test_every_parameter_is_used_in_other_dimensions(
+    boundary: str, ndim: int, tiny: Tiny, rng: torch.Generator
+) -> None:
+    u = torch.randn(2, 2, *(4,) * ndim, generator=rng)
+    config = tiny(ndim=ndim, scales=3, boundary=boundary, conditions=2)
+    assert missing(WaveLiT(config), u, u[:, :1]) == []
+
+
+def test_an_awake_model_learns_in_every_parameter(build: Build, rng: torch.Generator) -> None:
+    """Away from the zero-initialised start no gradient is identically zero."""
+    model = build(scales=2, conditions=1)
+    u = torch.randn(2, 2, 8, 8, dtype=torch.float64, generator=rng)
+    model(u, torch.randn(2, 1, dtype=torch.float64, generator=rng)).square().mean().backward()
+    still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
+    assert still == []
+
+
+def trained(config: WaveLiTConfig) -> list[Tensor]:
+    torch.manual_seed(5)
+    model = WaveLiT(config).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    u = torch.randn(4, 2, 8, 8)
+    for _ in range(2):
+        optimizer.zero_grad()
+        (model(u, target=u[:, :1]) - u[:, :1].roll(1, -1)).square().mean().backward()
+        optimizer.step()
+    return list(model.state_dict().values())
+
+
+def test_a_seed_decides_everything(tiny: Tiny) -> None:
+    config = tiny(scales=2, levels=2)
+    for first, second in zip(trained(config), trained(config), strict=True):
+        assert_close(first, second, rtol=0.0, atol=0.0)
