@@ -124,7 +124,6 @@ def _summary(samples: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _add_empty_entry(site: Path) -> None:
-    info = "empty_entry-1.0.dist-info"
     package, facts = "empty_entry", "empty_entry-1.0.dist-info"
     files = {
         f"{package}/__init__.py": "def enter():\n    pass\n",
