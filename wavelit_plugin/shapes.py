@@ -13,10 +13,10 @@ from torch import Tensor
 
 from wavelit_plugin.errors import ConfigError, ShapeError, unknown_name
 
-Field = Float[Tensor, "batch channel *space"]
-"""A batch of fields on a regular grid, channels first."""
+Field = Float[Tensor, "batch _channel *_space"]
+"""A batch of fields on a regular grid, channels first; one function may see several sizes."""
 
-Tokens = Float[Tensor, "batch *grid width"]
+Tokens = Float[Tensor, "batch *_grid _width"]
 """A batch of tokens on a regular grid, channels last."""
 
 Boundary = Literal["periodic", "wall", "open"]

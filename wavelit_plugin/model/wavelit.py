@@ -92,7 +92,8 @@ class WaveLiT(nn.Module):
         """Set the statistics from a whole data loader instead of the first training batches.
 
         Args:
-            loader: yields inputs, pairs (input, target) or mappings with ``x`` and ``y``.
+            loader: yields inputs, pairs (input, target) or mappings with ``x`` and ``y``; with a
+                process group, as many batches on every rank.
 
         Raises:
             DataError: NaN or infinity in the data; the statistics are then as before.
