@@ -1,6 +1,7 @@
 """The demonstration from end to end, tiny; and what it refuses before it computes anything."""
 
 import json
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("neuralop", reason="neuraloperator is not installed")
 pytest.importorskip("matplotlib")
 
+from wavelit_plugin import hosts
 from wavelit_plugin.cli import main
 from wavelit_plugin.compare import demo as module
 from wavelit_plugin.compare.demo import (
@@ -121,6 +123,22 @@ def test_without_matplotlib_nothing_is_computed(
 
     monkeypatch.setattr(module, "check_figure", missing)
     with pytest.raises(HostError, match="matplotlib"):
+        run_demo(request_into(tmp_path / "out"), silent)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("package", ["neuralop", "zencfg"])
+def test_a_missing_host_is_named_with_the_extra_before_anything_is_computed(
+    tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith(f"{package}.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "wavelit_plugin.hosts.neuraloperator_training")
+    monkeypatch.delattr(hosts, "neuraloperator_training")
+    with pytest.raises(
+        HostError, match=rf"{package} is not installed; install wavelit-plugin\[neuralop"
+    ):
         run_demo(request_into(tmp_path / "out"), silent)
     assert not (tmp_path / "out").exists()
 

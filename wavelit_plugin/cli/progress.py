@@ -39,9 +39,9 @@ class ProgressBars:
 
 
 @contextmanager
-def progress_bars() -> Iterator[ProgressBars]:
-    """Show progress, with the time left, while the block runs."""
-    console = Console(stderr=True)
+def progress_bars(console: Console | None = None) -> Iterator[ProgressBars]:
+    """Show progress, with the time left, while the block runs; by default on standard error."""
+    console = console or Console(stderr=True)
     progress = Progress(
         TextColumn("{task.description}"),
         BarColumn(),

@@ -27,6 +27,8 @@ OPERATORS: tuple[Operator, ...] = (
 )
 """About a million parameters each, each at its best learning rate in benchmarks/README.md."""
 
+_HOST_PACKAGES = ("neuralop", "zencfg")
+
 RESULTS, FIGURE = "results.json", "rollout.png"
 
 
@@ -132,11 +134,11 @@ def check_host(operators: Sequence[Operator]) -> None:
     try:
         from wavelit_plugin.hosts.neuraloperator_training import knows_model
     except ModuleNotFoundError as error:
-        if error.name != "neuralop":
+        if error.name not in _HOST_PACKAGES:
             raise  # installed but broken: its own error says more
         raise HostError(
-            "the demonstration trains with neuraloperator, which is not installed; install "
-            "wavelit-plugin[neuraloperator]"
+            f"the demonstration trains with neuraloperator, but {error.name} is not installed; "
+            "install wavelit-plugin[neuraloperator]"
         ) from error
     for operator in operators:
         if not knows_model(operator.arch):
