@@ -68,6 +68,21 @@ def test_the_names_that_wake_the_watch_are_those_of_the_records() -> None:
     assert len(set(WATCHED)) == len(WATCHED)
 
 
+def test_imports_of_pytorch_and_of_the_standard_library_are_no_occasion(sandbox: Sandbox) -> None:
+    # looking for third-party hosts takes milliseconds, so it waits for somebody else's import
+    sandbox.write("torch/later.py", "")
+    sandbox.write("colours.py", "")
+    code = """
+import torch
+from wavelit_plugin.autoload import SENTRY
+import torch.later, colorsys, wavelit_plugin.errors
+before = SENTRY.scanned
+import colours, json
+print(json.dumps([before, SENTRY.scanned]))
+"""
+    assert sandbox.value(code) == [False, True]
+
+
 STAND_INS = {
     "an object": "sys.modules['torch'] = object()",
     "a mock": "from unittest.mock import MagicMock; sys.modules['torch'] = MagicMock()",

@@ -155,6 +155,34 @@ def test_the_stack_tells_a_half_built_module_where_there_is_no_mark(sandbox: San
     assert sandbox.value(code) == [True, False]
 
 
+EARLY = """
+from wavelit_plugin.autoload.records import HostRecord
+from wavelit_plugin.autoload.watch import WATCH
+WATCH.reset([HostRecord(host="neuralop", watched="neuralop.training.trainer", adapter="early:go")])
+import neuralop.training.trainer
+import torch
+"""
+
+ASKED = """
+import sys
+from wavelit_plugin.autoload.records import Registration
+def go(module):
+    yield Registration(name=f"half-built: {sys.modules['torch'].__spec__._initializing}", undo=int)
+"""
+
+
+def test_a_host_that_is_complete_before_pytorch_is_registered_with_after_it(
+    sandbox: Sandbox,
+) -> None:
+    # adapters import what needs PyTorch, which is half-built when it calls the entry point
+    for name in ("__init__", "training/__init__", "training/trainer"):
+        sandbox.write(f"neuralop/{name}.py", "")
+    sandbox.write("early.py", ASKED)
+    status = sandbox.outcome(EARLY)["statuses"]["neuralop.training.trainer"]
+    assert (status["state"], status["path"]) == ("applied", "already imported")
+    assert status["names"] == ["half-built: False"]
+
+
 BASE_MODEL = """
 import torch
 class BaseModel(torch.nn.Module):

@@ -87,6 +87,7 @@ class Entry:
     def undo(self) -> None:
         """Take everything back, newest first; it stays off until it is reconsidered."""
         problems = self._undo_all()
+        self._off = False
         if problems:
             self._set("failed", f"could not be undone: {problems}")
             LOG.warning("wavelit: %s: %s", self, self._reason)

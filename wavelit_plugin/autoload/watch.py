@@ -142,8 +142,8 @@ class Watch:
         """Register with the module ``name``, whose import has ended."""
         self._awaited.discard(name)
         module = sys.modules.get(name)
-        if module is None or not self.on:
-            return  # its import failed, or the watch was stopped meanwhile
+        if module is None:
+            return  # its import failed
         for entry in [entry for entry in self.entries if entry.record.watched == name]:
             entry.apply(module, path)
 
