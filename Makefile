@@ -20,6 +20,8 @@ demo: $(VENV)/.demo-$(key)
 # one thread a worker: pytest runs one worker a processor core
 test: export OMP_NUM_THREADS = 1
 test: $(VENV)/.test-$(key)
+	@# an environment kept elsewhere may know another checkout
+	$(run)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	$(run)/ruff format --check .
 	$(run)/ruff check .
 	$(run)/mypy
