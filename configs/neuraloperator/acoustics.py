@@ -39,7 +39,7 @@ test = {size: DataLoader(data.test_dbs[size], batch_size=16)}
 config = Bunch({"model": {"model_arch": "waveliT", "data_channels": 5, "out_channels": 3}})
 model = get_model(config)
 
-optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, weight_decay=1e-4)
+optimizer = torch.optim.AdamW(model.parameters(), lr=8e-3, weight_decay=1e-4)
 schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=epochs)
 trainer = Trainer(model=model, n_epochs=epochs, data_processor=data.data_processor, verbose=True)
 l2 = LpLoss(d=2, p=2)

@@ -3,4 +3,4 @@
 # that the plugin adds, with the knobs that were best there.
 # Run it in the folder scripts/ of neuraloperator's repository; more options may follow.
 exec python train_darcy.py --model wavelit_small2d --model.width 64 --model.depth 3 \
-    --model.levels 1 --model.heads 2 --opt.learning_rate 4e-3 "$@"
+    --model.levels 1 --model.heads 2 --opt.learning_rate 8e-3 "$@"

@@ -25,7 +25,7 @@ def command(
     """Train WaveLiT and FNO on acoustic waves and compare them.
 
     Makes the data, trains both with neuraloperator's Trainer under one budget and seed, prints a
-    table and writes results.json and rollout.png into the folder. About four minutes on two
+    table and writes results.json and rollout.png into the folder. About three minutes on two
     processor cores. A data set that is there already is used again.
     """
     from wavelit_plugin.cli.progress import progress_bars
