@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -76,6 +77,54 @@ def test_the_weight_of_the_criterion_falls_over_the_last_tenth() -> None:
         weights.append(loss.term.weight)
     assert weights[:18] == [pytest.approx(0.1)] * 18
     assert weights[19] == pytest.approx(0.06)
+
+
+class RecordedTrainer:
+    """Stands for the host's Trainer where only what ``train`` is given matters."""
+
+    n_epochs = 3
+
+    def train(
+        self,
+        train_loader: list[int],
+        test_loaders: object = None,
+        training_loss: object = None,
+        eval_losses: object = None,
+    ) -> dict[str, object]:
+        del train_loader, test_loaders
+        return {"training": training_loss, "evaluation": eval_losses}
+
+
+@pytest.mark.parametrize("positional", [True, False])
+def test_train_gets_our_criterion_around_the_hosts_loss_and_evaluates_with_the_hosts(
+    *, positional: bool
+) -> None:
+    from neuralop import LpLoss
+
+    from wavelit_plugin.hosts.neuraloperator import TrainingCriterion, register_criterion
+
+    module = ModuleType("trainer")
+    vars(module).update(Trainer=RecordedTrainer, LpLoss=LpLoss)
+    original, loss = RecordedTrainer.train, LpLoss(d=2, p=2)
+    (registration,) = register_criterion(module)
+    try:
+        trainer, loader = RecordedTrainer(), [0, 1]
+        given = (
+            trainer.train(loader, None, loss)
+            if positional
+            else trainer.train(loader, training_loss=loss)
+        )
+        default = trainer.train(loader, eval_losses={"mine": loss})
+    finally:
+        registration.undo()
+    criterion = given["training"]
+    assert isinstance(criterion, TrainingCriterion)
+    assert criterion.host_loss is loss
+    assert criterion.steps == 6
+    assert given["evaluation"] == {"l2": loss}
+    assert isinstance(default["training"], TrainingCriterion)
+    assert default["evaluation"] == {"mine": loss}
+    assert RecordedTrainer.train is original
 
 
 def test_the_criterion_is_registered_only_when_asked_for(run: Run) -> None:
