@@ -1,6 +1,6 @@
 """What the entry point adds to ``import torch``: loading it and calling it, in new processes.
 
-    python benchmarks/autoload_cost.py [--processes 25] [--json PATH]
+    python -m benchmarks.autoload_cost [--processes 25] [--quick]
 
 Installs this package from a wheel and, apart from that, in editable form, each into a temporary
 virtual environment that sees the packages of the running interpreter. In each it times, inside
@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,8 @@ import venv
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from benchmarks.harness import write_results
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 KINDS = ("wheel", "editable")
@@ -163,35 +164,43 @@ def _table(results: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure, print the table, and write the JSON file if asked."""
+    """Measure, print the table, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--processes", type=int, default=25, help="samples of each, at least 20")
-    parser.add_argument("--json", type=Path, help="write the figures to this file")
+    parser.add_argument("--quick", action="store_true", help="three samples, nothing saved")
     options = parser.parse_args()
     if options.processes < 2:
         parser.error(f"--processes must be at least 2, got {options.processes}")
-    results: dict[str, Any] = {
-        "machine": {"processor": _processor(), "cores": os.cpu_count()},
-        "python": platform.python_version(),
-        "processes": options.processes,
-    }
+    processes = 3 if options.quick else options.processes
+    results: dict[str, Any] = {}
     for kind in KINDS:
         with tempfile.TemporaryDirectory() as folder:
-            results[kind] = measure(make_environment(Path(folder), kind), options.processes)
+            results[kind] = measure(make_environment(Path(folder), kind), processes)
     print(_table(results))
-    if options.json:
-        part = options.json.with_suffix(".part")
-        part.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-        part.replace(options.json)
+    if not options.quick:
+        rows = [_record(kind, results[kind]) for kind in KINDS]
+        settings = {"processes_count": processes}
+        packages = ("torch", "wavelit-plugin")
+        print(
+            write_results(
+                "autoload-cost", "cpu", packages=packages, settings=settings, records=rows
+            )
+        )
 
 
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def _record(kind: str, found: dict[str, Any]) -> dict[str, object]:
+    ours, empty = (found[entry]["total_us"] for entry in ENTRIES)
+    return {
+        "installation": kind,
+        "ours_median_seconds": ours["median"] / 1e6,
+        "ours_quartiles_seconds": [each / 1e6 for each in ours["quartiles"]],
+        "empty_median_seconds": empty["median"] / 1e6,
+        "empty_quartiles_seconds": [each / 1e6 for each in empty["quartiles"]],
+        "difference_seconds": found["difference_us"] / 1e6,
+        "import_torch_seconds": found["import_torch_ms"] / 1e3,
+        "ours_over_import_torch_ratio": found["ratio_to_import_torch"],
+        "modules_added": found["wavelit"]["modules_added"],
+    }
 
 
 if __name__ == "__main__":

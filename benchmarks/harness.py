@@ -89,8 +89,9 @@ def write_results(
     packages: Iterable[str],
     settings: Mapping[str, object],
     records: Sequence[Mapping[str, object]],
+    path: Path | None = None,
 ) -> Path:
-    """Write ``results/<benchmark>-<hardware>.json`` in one step and return its path."""
+    """Write ``results/<benchmark>-<hardware>.json`` or ``path`` in one step; return the path."""
     machine = hardware(device)
     content = {
         "benchmark": benchmark,
@@ -101,7 +102,7 @@ def write_results(
         "records": list(records),
     }
     slug = re.sub(r"[^a-z0-9]+", "-", f"{machine['name']} {machine['cores_count']} cores".lower())
-    path = RESULTS / f"{benchmark}-{slug}.json"
+    path = path or RESULTS / f"{benchmark}-{slug}.json"
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(content, indent=1) + "\n")
     partial.replace(path)

@@ -84,6 +84,13 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("ms", "median_seconds", 1e3),
         Column("peak MiB", "peak_bytes", 2**-20),
     ),
+    "autoload-cost": (
+        Column("installation", "installation"),
+        Column("ours, us", "ours_median_seconds", 1e6, "{:.0f}"),
+        Column("empty, us", "empty_median_seconds", 1e6, "{:.0f}"),
+        Column("difference, us", "difference_seconds", 1e6, "{:.0f}"),
+        Column("ours / import torch", "ours_over_import_torch_ratio", 1, "{:.4%}"),
+    ),
 }
 
 

@@ -30,7 +30,7 @@ import torch._native
 # what the process has made of it; the registry is read before anything else is imported
 OUTCOME = """
 import sys
-registry = vars(sys.modules.get("pdearena.models.registry", sys)).get("MODEL_REGISTRY")
+registry = vars(sys.modules.get("mytrainer.models.registry", sys)).get("MODEL_REGISTRY")
 registry = dict(registry) if registry is not None else None
 import json, dataclasses
 from wavelit_plugin.autoload.watch import WATCH
@@ -47,7 +47,7 @@ def register(module):
 
 PLAIN_REGISTRY = "import torch\nMODEL_REGISTRY = {'UNet': 'theirs'}\n"
 
-REGISTRY = "pdearena.models.registry"
+REGISTRY = "mytrainer.models.registry"
 
 
 class Sandbox:
@@ -77,11 +77,11 @@ class Sandbox:
     def fake_host(
         self, registry: str = "import torch\nMODEL_REGISTRY = {'UNet': 'theirs'}\n"
     ) -> None:
-        """PDEArena's layout; a third party announces an adapter for its registry."""
-        self.write("pdearena/utils.py", "import torch\nCOUNT = 1\n")
-        self.write("pdearena/models/registry.py", registry)
+        """A host of two packages deep; a third party announces an adapter for its registry."""
+        self.write("mytrainer/utils.py", "import torch\nCOUNT = 1\n")
+        self.write("mytrainer/models/registry.py", registry)
         self.write(
-            "pdearena/models/pdemodel.py",
+            "mytrainer/models/pdemodel.py",
             "import torch\nfrom .registry import MODEL_REGISTRY\nSEEN = sorted(MODEL_REGISTRY)\n",
         )
         self.write("mytrainer_adapter.py", ADAPTER)

@@ -9,7 +9,7 @@ import pytest
 if TYPE_CHECKING:
     from tests.autoload.conftest import Sandbox
 
-REGISTRY = "pdearena.models.registry"
+REGISTRY = "mytrainer.models.registry"
 
 # the plugins import the real PyTorch; this is what they rest on
 SWITCH = "from wavelit_plugin.autoload.watch import WATCH\n"
@@ -88,24 +88,24 @@ def test_an_undo_that_fails_is_reported_and_hinders_no_other(host: Sandbox) -> N
 def test_a_reset_watch_is_as_in_a_new_process(host: Sandbox) -> None:
     code = SWITCH + (
         f"import torch, {REGISTRY}; WATCH.reset(); torch._import_device_backends(); import json\n"
-        "import sys; before = [type(finder).__name__ for finder in sys.meta_path]\n"
-        "print(json.dumps(before.count('Sentry')))"
+        "import sys; from wavelit_plugin import SENTRY\n"
+        "print(json.dumps(sys.meta_path.count(SENTRY)))"
     )
     assert host.value(code) == 1
 
 
 def test_a_plugins_record_replaces_the_announcement_of_the_same_adapter(host: Sandbox) -> None:
-    host.distribution("pdearena", "9.0")
+    host.distribution("mytrainer", "9.0")
     code = (
         SWITCH
         + f"""
 from wavelit_plugin.autoload.records import HostRecord
 WATCH.scan()
-WATCH.add([HostRecord(host="pdearena", distribution="pdearena", versions="<9",
+WATCH.add([HostRecord(host="mytrainer", distribution="mytrainer", versions="<9",
                       watched="{REGISTRY}", adapter="mytrainer_adapter:register")])
 WATCH.activate()
 import {REGISTRY}
 """
     )
     done = host.run(code + STATE)
-    assert '"skipped", "pdearena 9.0 is here and <9 is supported' in done.stdout
+    assert '"skipped", "mytrainer 9.0 is here and <9 is supported' in done.stdout

@@ -9,20 +9,20 @@ import pytest
 if TYPE_CHECKING:
     from tests.autoload.conftest import Sandbox
 
-REGISTRY = "pdearena.models.registry"
+REGISTRY = "mytrainer.models.registry"
 
 # the user's imports, and how the registration then comes about
 ORDERS = [
     # PyTorch is imported half-way through a module of the host that is not watched
-    ("from pdearena import utils; import pdearena.models.registry", "import hook"),
-    ("from pdearena.models.pdemodel import SEEN", "import hook"),
+    ("from mytrainer import utils; import mytrainer.models.registry", "import hook"),
+    ("from mytrainer.models.pdemodel import SEEN", "import hook"),
     # PyTorch is imported half-way through the watched module, and nothing is imported after it
-    ("import pdearena.models.registry", "already imported"),
-    ("from pdearena.models import registry", "already imported"),
+    ("import mytrainer.models.registry", "already imported"),
+    ("from mytrainer.models import registry", "already imported"),
     # the usual order of a script
-    ("import torch; import pdearena.models.registry", "import hook"),
-    ("import torch; from pdearena.models.pdemodel import SEEN", "import hook"),
-    ("import torch.nn; import json; import pdearena.models.registry", "import hook"),
+    ("import torch; import mytrainer.models.registry", "import hook"),
+    ("import torch; from mytrainer.models.pdemodel import SEEN", "import hook"),
+    ("import torch.nn; import json; import mytrainer.models.registry", "import hook"),
 ]
 
 
@@ -45,7 +45,7 @@ def test_so_it_is_under_real_pytorch(bare: Sandbox, order: str, path: str) -> No
 
 
 def test_a_module_that_uses_the_registry_already_sees_the_registration(host: Sandbox) -> None:
-    code = "import json\nfrom pdearena.models.pdemodel import SEEN\nprint(json.dumps(SEEN))"
+    code = "import json\nfrom mytrainer.models.pdemodel import SEEN\nprint(json.dumps(SEEN))"
     assert host.value(code) == ["UNet", "waveliT"]
 
 
@@ -54,7 +54,7 @@ def test_a_half_built_module_is_waited_for(host: Sandbox) -> None:
     # registry exists: acting at once would find nothing to register with
     host.write("colours.py", "")
     host.fake_host("import torch\nimport colours\nMODEL_REGISTRY = {'UNet': 'theirs'}\n")
-    for order in ("import pdearena.models.registry", "from pdearena.models import pdemodel"):
+    for order in ("import mytrainer.models.registry", "from mytrainer.models import pdemodel"):
         hooked = "pdemodel" in order
         path = "import hook" if hooked else "after half-built module"
         check_registered(host.outcome(order), path)
@@ -63,7 +63,7 @@ def test_a_half_built_module_is_waited_for(host: Sandbox) -> None:
 def test_a_host_that_does_not_import_pytorch_and_came_before_it(host: Sandbox) -> None:
     host.write("colours.py", "")
     host.fake_host("MODEL_REGISTRY = {'UNet': 'theirs'}\n")
-    code = "import pdearena.models.registry; import torch; import colours"
+    code = "import mytrainer.models.registry; import torch; import colours"
     check_registered(host.outcome(code), "already imported")
 
 
@@ -80,12 +80,12 @@ def test_a_host_whose_first_import_fails_is_registered_with_at_the_second(host: 
     host.fake_host(FAILS_ONCE)
     code = """
 try:
-    import pdearena.models.registry
+    import mytrainer.models.registry
 except ModuleNotFoundError as error:
     assert error.name == "no_such_colours"
 else:
     raise SystemExit("the host's own error was hidden")
-import pdearena.models.registry
+import mytrainer.models.registry
 """
     check_registered(host.outcome(code), "import hook")
 
@@ -95,10 +95,10 @@ TAKE_OVER = """
 import torch, sys, importlib.machinery as machinery
 class TakeOver:
     def find_spec(self, name, path=None, target=None):
-        return machinery.PathFinder.find_spec(name, path, target) if "pdearena" in name else None
+        return machinery.PathFinder.find_spec(name, path, target) if "mytrainer" in name else None
 import colours
 sys.meta_path.insert(0, TakeOver())
-import pdearena.models.registry
+import mytrainer.models.registry
 """
 
 
@@ -137,7 +137,7 @@ def test_where_the_end_of_an_import_cannot_be_heard_of_the_next_serves(
     host.write("colours.py", "")
     host.write("flavours.py", "")
     host.fake_host(spec + OTHER_SPEC)
-    code = "import pdearena.models.registry\n"
+    code = "import mytrainer.models.registry\n"
     early = host.outcome(code)
     assert early["registry"] == {"UNet": "theirs"}
     check_registered(host.outcome(code + "import flavours\n"), "next import (fallback)")

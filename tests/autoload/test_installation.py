@@ -102,7 +102,7 @@ def check_works(programs: Path, where: Path, folder: Path) -> None:
     assert {"wavelit", "wavelit-1m", "wavelit-4m", "wavelit-10m", "fno"} <= set(models)
     assert [path for path in paths if not Path(path).is_relative_to(where)] == []
     assert str(where / "hosts" / "neuraloperator.py") in paths
-    assert entries == ["wavelit_plugin.autoload:autoload"]
+    assert entries == ["wavelit_plugin:watch_hosts"]
     snippets = run([programs / "wavelit", "config", "neuraloperator"], empty)
     assert "waveliT" in snippets
     assert list(empty.iterdir()) == []

@@ -98,7 +98,7 @@ wrapped = Trainer.train
 wavelit_plugin.deactivate()
 wavelit_plugin.deactivate()
 assert ours() == [] and not hasattr(Trainer.train, "__wrapped__")
-assert [s.state for s in wavelit_plugin.report()] == ["skipped"] * 3
+assert {s.state for s in wavelit_plugin.report()} == {"skipped"}
 assert {s.reason for s in wavelit_plugin.report()} == {"deactivated"}
 wavelit_plugin.activate()
 wavelit_plugin.activate()

@@ -20,7 +20,7 @@ class Names(Dataset):
 
     def __getitem__(self, index):
         import os
-        from pdearena.models.registry import MODEL_REGISTRY
+        from mytrainer.models.registry import MODEL_REGISTRY
         return os.getpid(), sorted(MODEL_REGISTRY)
 
 if __name__ == "__main__":
@@ -40,22 +40,22 @@ def test_spawned_workers_of_a_data_loader_see_the_registration(bare: Sandbox) ->
 
 
 def test_a_program_inside_the_host_is_registered_with(host: Sandbox) -> None:
-    host.write("pdearena/train.py", "from pdearena.models.pdemodel import SEEN\nprint(SEEN)\n")
-    command = "import runpy; runpy.run_module('pdearena.train', run_name='__main__')"
+    host.write("mytrainer/train.py", "from mytrainer.models.pdemodel import SEEN\nprint(SEEN)\n")
+    command = "import runpy; runpy.run_module('mytrainer.train', run_name='__main__')"
     assert host.run(command).stdout == "['UNet', 'waveliT']\n"
-    assert host.python("-m", "pdearena.train").stdout == "['UNet', 'waveliT']\n"
+    assert host.python("-m", "mytrainer.train").stdout == "['UNet', 'waveliT']\n"
 
 
 def test_the_watched_module_run_as_a_program_still_runs(host: Sandbox) -> None:
-    host.write("pdearena/models/__init__.py", "import torch\n")
-    done = host.python("-m", "pdearena.models.registry")
+    host.write("mytrainer/models/__init__.py", "import torch\n")
+    done = host.python("-m", "mytrainer.models.registry")
     assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_an_import_in_a_thread_is_registered_with(host: Sandbox) -> None:
     code = """
 import torch, threading, importlib
-names = ["pdearena.models.registry", "pdearena.models.pdemodel", "pdearena.utils"] * 4
+names = ["mytrainer.models.registry", "mytrainer.models.pdemodel", "mytrainer.utils"] * 4
 threads = [threading.Thread(target=importlib.import_module, args=[name]) for name in names]
 for thread in threads: thread.start()
 for thread in threads: thread.join()

@@ -12,16 +12,16 @@ from wavelit_plugin.autoload.records import Refusal, Registration, add_key
 if TYPE_CHECKING:
     from tests.autoload.conftest import Sandbox
 
-REGISTRY = "pdearena.models.registry"
-IMPORT = "import torch; import pdearena.models.registry"
+REGISTRY = "mytrainer.models.registry"
+IMPORT = "import torch; import mytrainer.models.registry"
 
 # a record as a plugin would give it, watched from the start
 RECORD = """
 from wavelit_plugin.autoload.records import HostRecord
 from wavelit_plugin.autoload.watch import WATCH
 WATCH.reset([HostRecord(
-    host="pdearena", distribution="pdearena", versions=">=0.2,<0.3", package="pdearena",
-    watched="pdearena.models.registry", adapter="mytrainer_adapter:register")])
+    host="mytrainer", distribution="mytrainer", versions=">=0.2,<0.3", package="mytrainer",
+    watched="mytrainer.models.registry", adapter="mytrainer_adapter:register")])
 WATCH.start()
 """
 
@@ -41,8 +41,8 @@ def outcome_and_warning(host: Sandbox, code: str = IMPORT, **switches: str) -> t
     """Return the status and the only line on standard error."""
     printed = (
         "\nimport sys, json, dataclasses\nfrom wavelit_plugin.autoload.watch import WATCH\n"
-        "registry = sys.modules['pdearena.models.registry'].MODEL_REGISTRY\n"
-        "status = [s for s in WATCH.report() if s.watched.startswith('pdearena')][0]\n"
+        "registry = sys.modules['mytrainer.models.registry'].MODEL_REGISTRY\n"
+        "status = [s for s in WATCH.report() if s.watched.startswith('mytrainer')][0]\n"
         "print(json.dumps([sorted(registry), dataclasses.asdict(status)]))\n"
     )
     done = host.run(code + printed, **switches)
@@ -68,7 +68,9 @@ except ModuleNotFoundError as error:
     assert (done.stdout, done.stderr) == ("", "")
 
 
-@pytest.mark.parametrize("order", [IMPORT, f"import {REGISTRY}", "import pdearena.models.pdemodel"])
+@pytest.mark.parametrize(
+    "order", [IMPORT, f"import {REGISTRY}", "import mytrainer.models.pdemodel"]
+)
 def test_a_broken_host_speaks_for_itself(host: Sandbox, order: str) -> None:
     # torch is imported before the host, or half-way through the module that fails, or before it
     host.write("colours.py", "")
@@ -98,7 +100,7 @@ def test_a_failing_adapter_is_undone_and_logged(host: Sandbox, body: str, reason
     assert outcome["registry"] == ["UNet"]
     assert (outcome["state"], outcome["names"], outcome["path"]) == ("failed", [], "")
     assert outcome["reason"].startswith(reason)
-    assert line.startswith(f"wavelit: pdearena ({REGISTRY}): not registered: {reason}")
+    assert line.startswith(f"wavelit: mytrainer ({REGISTRY}): not registered: {reason}")
 
 
 def test_control_c_is_the_users_and_goes_through(host: Sandbox) -> None:
@@ -134,7 +136,7 @@ def test_a_malformed_announcement_is_logged_and_hides_no_other(host: Sandbox) ->
 def test_a_name_that_is_taken_stays(host: Sandbox) -> None:
     host.fake_host("import torch\nMODEL_REGISTRY = {'waveliT': 'theirs'}\n")
     outcome, line = outcome_and_warning(
-        host, IMPORT + "\nassert pdearena.models.registry.MODEL_REGISTRY['waveliT'] == 'theirs'"
+        host, IMPORT + "\nassert mytrainer.models.registry.MODEL_REGISTRY['waveliT'] == 'theirs'"
     )
     assert outcome["state"] == "skipped"
     assert outcome["reason"] in line
@@ -158,12 +160,12 @@ def test_only_supported_versions_are_registered_with(
     host: Sandbox, version: str, state: str, told_by: str
 ) -> None:
     if told_by == "package":  # a checkout hides another version that is installed
-        host.write("pdearena/__init__.py", f"__version__ = {version!r}\n")
+        host.write("mytrainer/__init__.py", f"__version__ = {version!r}\n")
     installed = version if told_by == "distribution" else "0.2.5"
-    host.distribution("pdearena", installed)
+    host.distribution("mytrainer", installed)
     outcome, line = outcome_and_warning(host, RECORD + IMPORT)
     assert (outcome["state"], outcome["installed"]) == (state, version)
-    wanted = f"pdearena {version} is here and >=0.2,<0.3 is supported"
+    wanted = f"mytrainer {version} is here and >=0.2,<0.3 is supported"
     assert (wanted in line) == (wanted in outcome["reason"]) == (state == "skipped")
 
 
@@ -202,7 +204,7 @@ def test_an_adapter_may_say_that_the_module_is_not_the_hosts(host: Sandbox) -> N
     host.write("colours.py", "")
     done = host.run(
         IMPORT + "\nimport colours\nimport wavelit_plugin.autoload.watch as w\n"
-        "print([s.state for s in w.WATCH.report() if s.host == 'pdearena'])"
+        "print([s.state for s in w.WATCH.report() if s.host == 'mytrainer'])"
     )
     assert done.stdout.split("\n")[:2] == ["asked", "['pending']"]  # asked once
     assert not done.stderr
@@ -211,7 +213,7 @@ def test_an_adapter_may_say_that_the_module_is_not_the_hosts(host: Sandbox) -> N
 def test_nothing_is_registered_twice(host: Sandbox) -> None:
     failing(host, "print('applied')")
     host.write("colours.py", "")
-    again = "import importlib, colours; importlib.reload(pdearena.models.registry)"
+    again = "import importlib, colours; importlib.reload(mytrainer.models.registry)"
     assert host.run(f"{IMPORT}\n{again}").stdout.split() == ["applied"]
 
 

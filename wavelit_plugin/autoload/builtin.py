@@ -1,6 +1,6 @@
 """The hosts that come with this package: data only. A new host is a new record.
 
-A module that is watched here is also named in ``wavelit_plugin.autoload.WATCHED``, so that
+A module that is watched here is also named in ``wavelit_plugin.WATCHED``, so that
 nothing but names is in memory until a host is imported.
 """
 
@@ -32,5 +32,21 @@ BUILTIN: tuple[HostRecord, ...] = (
         adapter="wavelit_plugin.hosts.neuraloperator:register_criterion",
         package="neuralop",
         only_if=("WAVELIT_CRITERION", "no criterion asked for"),
+    ),
+    *(
+        HostRecord(
+            host="pdearena",
+            distribution="pdearena",
+            versions=">=0.2,<0.3",
+            watched=f"pdearena.models.{module}",
+            adapter=f"wavelit_plugin.hosts.{adapter}",
+            package="pdearena.version",
+            needs=(("pytorch-lightning", ">=1.7,<2"),),
+        )
+        for module, adapter in (
+            ("registry", "pdearena:register_models"),
+            ("pdemodel", "pdearena_training:register_training"),
+            ("cond_pdemodel", "pdearena_training:register_training"),
+        )
     ),
 )

@@ -33,8 +33,9 @@ class HostRecord:
             empty for any.
         watched: full name of the module whose end of import is awaited.
         adapter: ``package.module:function``, an ``Adapter``.
-        package: import name whose ``__version__`` counts before the distribution's, since a
-            checkout on the path hides the installed one; empty to ask the distribution only.
+        package: module whose ``__version__`` counts before the distribution's, since a checkout
+            on the path hides the installed one; empty to ask the distribution only.
+        needs: other distributions that the host must be run with, each with its versions.
         beside: modules that have been imported before ``watched`` if it is the host's. Tells
             it from another module of the same name.
         only_if: an environment variable that must be set, and the reason given when it is not.
@@ -46,6 +47,7 @@ class HostRecord:
     watched: str
     adapter: str
     package: str = ""
+    needs: tuple[tuple[str, str], ...] = ()
     beside: tuple[str, ...] = ()
     only_if: tuple[str, str] | None = None
 

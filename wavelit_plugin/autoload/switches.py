@@ -6,14 +6,19 @@ import logging
 import os
 import sys
 
-from wavelit_plugin.autoload import OFF
-
 LOG = logging.getLogger("wavelit")
+
+OFF = frozenset({"0", "false", "no", "off"})
+
+
+def is_off(switch: str) -> bool:
+    """Say whether the environment variable ``switch`` is set to 0, false, no or off."""
+    return _value(switch) in OFF
 
 
 def is_on(switch: str) -> bool:
     """Say whether the environment variable ``switch`` is set, and not to 0, false, no or off."""
-    return os.environ.get(switch, "").strip().lower() not in {"", *OFF}
+    return _value(switch) not in {"", *OFF}
 
 
 def named_in(switch: str, name: str) -> bool:
@@ -42,3 +47,7 @@ def one_line(error: BaseException) -> str:
     """Return type and message of ``error`` without line breaks."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _value(switch: str) -> str:
+    return os.environ.get(switch, "").strip().lower()

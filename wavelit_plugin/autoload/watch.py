@@ -14,7 +14,7 @@ that end:
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import partial
 from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
@@ -108,7 +108,7 @@ class Watch:
         return tuple(entry.status() for entry in self.entries)
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+        self, name: str, path: Iterable[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return the spec of a watched module, its loader wrapped; None for any other name."""
         if name in self._finding:
@@ -187,7 +187,7 @@ class Watch:
             say(f"{name}: waiting for the end of {module.__name__}")
 
     def _found_by_others(
-        self, name: str, path: Sequence[str] | None, target: ModuleType | None
+        self, name: str, path: Iterable[str] | None, target: ModuleType | None
     ) -> ModuleSpec | None:
         behind = False
         for finder in list(sys.meta_path):

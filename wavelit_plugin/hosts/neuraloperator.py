@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import inspect
 import itertools
+import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
@@ -20,8 +21,9 @@ from torch import Tensor
 
 from wavelit_plugin.autoload.records import Refusal, Registration, add_key
 from wavelit_plugin.errors import unknown_name
-from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import PRESETS, WaveLiT, WaveLiTConfig
+from wavelit_plugin.plugins.manager import criteria
+from wavelit_plugin.plugins.types import CriterionRecord
 from wavelit_plugin.shapes import Field
 
 # what get_model and zencfg add to every model's options
@@ -78,20 +80,29 @@ def operator_class(preset: str) -> type:
 
 
 class TrainingCriterion:
-    """The host's training loss plus the wavelet term, summed over the batch.
+    """The host's training loss plus a criterion's term, summed over the batch.
 
     Args:
         host_loss: called as the Trainer would, ``host_loss(prediction, **sample)``.
-        steps: calls in the whole training; the term's weight falls over the last tenth.
+        steps: calls in the whole training; a criterion may change with the progress.
+        record: the criterion, by default ours; asked to sum over the batch, as the host does.
     """
 
-    def __init__(self, host_loss: Callable[..., Tensor], steps: int) -> None:
+    def __init__(
+        self,
+        host_loss: Callable[..., Tensor],
+        steps: int,
+        record: CriterionRecord | None = None,
+    ) -> None:
+        record = record or find_criterion("wavelet")
         self.host_loss, self.steps, self.calls = host_loss, max(steps, 1), 0
-        self.term = WaveletLoss(base=None, reduction="sum", boundary="open")
+        self.term = (record.term or record.build)(reduction="sum")
 
     def __call__(self, prediction: Field, y: Field, **sample: object) -> Tensor:
-        """Return ``host_loss + weight * wavelet term``."""
-        self.term.set_progress(self.calls / self.steps)
+        """Return ``host_loss + term``."""
+        heeds = getattr(self.term, "set_progress", None)
+        if callable(heeds):
+            heeds(self.calls / self.steps)
         self.calls += 1
         return self.host_loss(prediction, y=y, **sample) + self.term(prediction, y)
 
@@ -130,7 +141,14 @@ def _add_configs(module: ModuleType) -> Iterator[Registration | Refusal]:
 
 
 def register_criterion(module: ModuleType) -> Iterator[Registration]:
-    """Wrap ``Trainer.train`` so that the wavelet term joins whatever training loss it is given."""
+    """Wrap ``Trainer.train`` so that a term joins whatever training loss it is given.
+
+    The term is the criterion that WAVELIT_CRITERION names, of this package or of a plugin.
+
+    Raises:
+        ConfigError: no plugin provides a criterion of that name.
+    """
+    record = find_criterion(os.environ.get("WAVELIT_CRITERION", "wavelet"))
     trainer, original = module.Trainer, module.Trainer.train
     signature = inspect.signature(original)
 
@@ -140,13 +158,26 @@ def register_criterion(module: ModuleType) -> Iterator[Registration]:
         given = bound.arguments
         host_loss = given.get("training_loss") or module.LpLoss(d=2)
         steps = self.n_epochs * len(given["train_loader"])
-        given["training_loss"] = TrainingCriterion(host_loss, steps)
+        given["training_loss"] = TrainingCriterion(host_loss, steps, record)
         if given.get("eval_losses") is None:
             given["eval_losses"] = {"l2": host_loss}  # metrics stay the host's
         return original(*bound.args, **bound.kwargs)
 
     trainer.train = train
-    yield Registration(name="wavelet", undo=functools.partial(setattr, trainer, "train", original))
+    undo = functools.partial(setattr, trainer, "train", original)
+    yield Registration(name=record.name, undo=undo)
+
+
+def find_criterion(name: str) -> CriterionRecord:
+    """Return the criterion ``name`` of this package or of a plugin.
+
+    Raises:
+        ConfigError: nobody provides it; lists the known names with the nearest.
+    """
+    known = {record.name: record for record in criteria()}
+    if name not in known:
+        raise unknown_name("criterion", name, known)
+    return known[name]
 
 
 def _own_options(options: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ def wavelit_models() -> list[ModelRecord]:
 def wavelit_criteria() -> list[CriterionRecord]:
     """The wavelet-domain loss."""
     summary = "wavelet-domain loss beside a base loss, VRMSE unless the host has one"
-    return [CriterionRecord(name="wavelet", build=WaveletLoss, summary=summary)]
+    term = partial(WaveletLoss, base=None, boundary="open")
+    return [CriterionRecord(name="wavelet", build=WaveletLoss, summary=summary, term=term)]
 
 
 def _preset(name: str, *, in_channels: int, out_channels: int, **knobs: object) -> nn.Module:

@@ -34,10 +34,13 @@ class CriterionRecord:
 
     Attributes:
         name: what a config or ``wavelit run --criterion`` says.
-        build: called with options by keyword; returns a module ``(prediction, target) -> loss``.
+        build: called with options by keyword, ``reduction`` among them; returns a module
+            ``(prediction, target) -> loss`` that stands alone.
         summary: one line for a list.
+        term: the same, for what is added to a host's own loss; by default ``build``.
     """
 
     name: str
     build: Callable[..., nn.Module]
     summary: str
+    term: Callable[..., nn.Module] | None = None
