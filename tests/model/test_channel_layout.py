@@ -1,12 +1,15 @@
 """Channels by their meaning: the last frame, the changes before it, the constants."""
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from wavelit_plugin.errors import ConfigError
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
 from wavelit_plugin.model.frames import differences_and_constants, last_state, step_in_history
 
@@ -104,3 +107,44 @@ def test_a_model_with_a_history_predicts_and_learns_every_frame(
     mean = u[:, 4:6].mean(dim=(0, *range(2, u.ndim)))
     assert_close(model.statistics.state_mean, mean.repeat(2))
     assert_close(model.statistics.output_mean, mean.repeat(2) + 0.1)
+
+
+def test_components_of_a_vector_share_their_band_scales() -> None:
+    """One scale per band for both velocities, in every frame; the scalar keeps its own."""
+    layout = ChannelLayout(frames=2, fields=3, vectors=((1, 2),), names=("p", "v_x", "v_y"))
+    config = WaveLiTConfig(
+        in_channels=6, out_channels=3, width=8, heads=1, depth=1, layout=layout, residual="on"
+    )
+    model = WaveLiT(config).train()
+    rng = torch.Generator().manual_seed(0)
+    u = torch.randn(8, 6, 8, 8, generator=rng) * torch.tensor([1.0, 1, 7, 1, 1, 7])[:, None, None]
+    target = torch.randn(8, 3, 8, 8, generator=rng) * torch.tensor([1.0, 1, 7])[:, None, None]
+    model(u, target=target)
+    scale = model.statistics.input_scale
+    for scalar, x, y in ((0, 1, 2), (3, 4, 5)):
+        assert_close(scale[x], scale[y], rtol=0.0, atol=0.0)
+        assert not torch.allclose(scale[scalar], scale[x])
+    mean_square = (u[:, 4].var() + u[:, 5].var()) / 2
+    assert_close(model.statistics.field_scales()[0][1] ** 2, mean_square, rtol=0.05, atol=0.0)
+    assert_close(model.statistics.output_scale[1], model.statistics.output_scale[2])
+    assert float(model.statistics.persistence[1]) == float(model.statistics.persistence[2])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"vectors": ((0, 3),)}, r"groups of different fields 0\.\.2"),
+        ({"vectors": ((0, 1), (1, 2))}, "name each field at most once"),
+        ({"names": ("p", "v")}, "must name all 3 fields"),
+    ],
+)
+def test_vectors_and_names_must_fit_the_fields(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        ChannelLayout(fields=3, **changes)
+
+
+def test_vectors_and_names_survive_plain_types() -> None:
+    layout = ChannelLayout(fields=3, vectors=((1, 2),), names=("p", "v_x", "v_y"))
+    config = WaveLiTConfig(in_channels=3, out_channels=3, width=8, heads=1, layout=layout)
+    plain = json.loads(json.dumps(config.as_dict()))
+    assert WaveLiTConfig.from_dict(plain) == config

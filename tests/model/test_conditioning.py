@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from wavelit_plugin.errors import ShapeError
+from wavelit_plugin.errors import DataError, ShapeError
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 from wavelit_plugin.model.block import Block
-from wavelit_plugin.model.embedding import ConditionEmbedding
+from wavelit_plugin.model.conditions import SAMPLES, ConditionEmbedding
 from wavelit_plugin.model.rotation import rotation, wave_vectors
 from wavelit_plugin.shapes import Boundary
 
@@ -71,7 +71,7 @@ def test_conditions_of_another_shape_are_refused(
 
 def test_the_embedding_shows_each_scalar_and_its_octaves(tiny: Tiny, rng: torch.Generator) -> None:
     """x and sin, cos of 2^k pi x / 8, k < 8, then one hidden layer."""
-    embedding = ConditionEmbedding(tiny(conditions=2)).double()
+    embedding = ConditionEmbedding(tiny(conditions=2)).double().eval()
     first, activation, last = embedding.network
     condition = double(3, 2, rng=rng)
     features: list[Tensor] = []
@@ -118,3 +118,49 @@ def test_without_modulation_the_branches_are_plain_residuals(
     y = y + block.steps[0] * block.attention(block.norms[0](y), turned)
     y = y + block.steps[1] * block.feed_forward(block.norms[1](y))
     assert_close(block(x, 0, turned), y)
+
+
+def test_the_units_of_the_conditions_do_not_matter(tiny: Tiny, rng: torch.Generator) -> None:
+    """Mean and standard deviation over the observed rows leave no trace of scale and offset."""
+    rows = double(40, 2, rng=rng)
+    units, offset = torch.tensor([1e3, 1e-2]).double(), torch.tensor([5e3, 0.5]).double()
+    first = ConditionEmbedding(tiny(conditions=2)).double()
+    second = ConditionEmbedding(tiny(conditions=2)).double()
+    second.load_state_dict(first.state_dict())
+    for batch in rows.split(8):
+        first(batch)
+        second(batch * units + offset)
+    assert_close(first.mean, rows.mean(0))
+    assert_close(first.square, rows.var(0, correction=0))
+    probe = double(3, 2, rng=rng)
+    # an offset of 5 of the spread costs as many digits
+    assert_close(second.eval()(probe * units + offset), first.eval()(probe), rtol=1e-5, atol=1e-6)
+
+
+def test_a_condition_that_never_varies_is_only_centred(tiny: Tiny) -> None:
+    embedding = ConditionEmbedding(tiny(conditions=1))
+    embedding(torch.full((4, 1), 7.0))
+    embedding.eval()
+    assert torch.isfinite(embedding(torch.tensor([[8.0]]))).all()
+    fresh = ConditionEmbedding(tiny(conditions=1)).eval()
+    fresh.network.load_state_dict(embedding.network.state_dict())
+    assert_close(embedding(torch.tensor([[8.0]])), fresh(torch.tensor([[1.0]])))
+
+
+def test_scale_and_mean_of_conditions_freeze_and_travel_with_the_weights(
+    tiny: Tiny, rng: torch.Generator
+) -> None:
+    embedding = ConditionEmbedding(tiny(conditions=1))
+    embedding(torch.randn(SAMPLES, 1, generator=rng))
+    frozen = embedding.mean.clone()
+    embedding(torch.full((8, 1), 100.0))
+    assert_close(embedding.mean, frozen, rtol=0.0, atol=0.0)
+    other = ConditionEmbedding(tiny(conditions=1))
+    other.load_state_dict(embedding.state_dict())
+    other(torch.full((8, 1), 100.0))
+    assert_close(other.mean, frozen, rtol=0.0, atol=0.0)
+
+
+def test_a_condition_that_is_not_finite_is_refused_in_training(tiny: Tiny) -> None:
+    with pytest.raises(DataError, match="conditions of a training batch hold NaN"):
+        ConditionEmbedding(tiny(conditions=1))(torch.tensor([[float("nan")]]))

@@ -111,10 +111,10 @@ def test_every_rank_merges_the_batches_of_all_ranks(
     fields, config = samples(1, 8, rng), tiny(ndim=1, levels=LEVELS)
     posted: list[Tensor] = []
     with monkeypatch.context() as patch:
-        patch.setattr(moments, "_from_all_ranks", partial(post, posted))
+        patch.setattr(moments, "from_all_ranks", partial(post, posted))
         merged(config, [u[:3] for u in fields], [3])
         merged(config, [u[3:] for u in fields], [5])
-    monkeypatch.setattr(moments, "_from_all_ranks", partial(both, posted))
+    monkeypatch.setattr(moments, "from_all_ranks", partial(both, posted))
     kept = merged(config, [u[:3] for u in fields], [3])
     mean, products = all_at_once(fields)
     assert int(kept.samples) == 8

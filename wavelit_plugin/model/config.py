@@ -40,16 +40,32 @@ class ChannelLayout:
         fields: fields that the output continues; 0 if the output is another quantity.
         constants: input channels that do not change in time (coefficients, masks).
         frames_out: frames that one call predicts.
+        vectors: groups of field numbers that are the components of one vector; they share one
+            set of band scales, so that no direction counts more than another.
+        names: of the fields, or empty.
     """
 
     frames: int = 1
     fields: int
     constants: int = 0
     frames_out: int = 1
+    vectors: tuple[tuple[int, ...], ...] = ()
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, least in (("frames", 1), ("fields", 0), ("constants", 0), ("frames_out", 1)):
             _check_int(f"layout.{name}", getattr(self, name), least)
+        members = [field for vector in self.vectors for field in vector]
+        if len(set(members)) < len(members) or not set(members) <= set(range(self.fields)):
+            raise ConfigError(
+                f"layout.vectors must be groups of different fields 0..{self.fields - 1}, got "
+                f"{self.vectors}; name each field at most once"
+            )
+        if self.names and len(self.names) != self.fields:
+            raise ConfigError(
+                f"layout.names must name all {self.fields} fields, got {self.names}; name each, "
+                "or none"
+            )
 
     @property
     def in_channels(self) -> int:
@@ -230,7 +246,10 @@ def _layout_from(values: Mapping[str, Any]) -> ChannelLayout:
             raise unknown_name("layout option", key, known)
     if "fields" not in values:
         raise ConfigError("layout needs fields, the number of fields that the output continues")
-    return ChannelLayout(**values)
+    plain = dict(values)
+    plain["vectors"] = tuple(tuple(vector) for vector in plain.get("vectors", ()))
+    plain["names"] = tuple(plain.get("names", ()))
+    return ChannelLayout(**plain)
 
 
 def _check_int(name: str, value: object, least: int) -> None:

@@ -12,7 +12,6 @@ from wavelit_plugin.model.tokenizer import Bands
 from wavelit_plugin.shapes import Boundary, Tokens, full_precision
 
 _HEAD_STD = 1e-3
-_FREQUENCIES = 8
 
 
 class BandEmbedding(nn.Module):
@@ -58,24 +57,6 @@ class BandHead(nn.Module):
             self.linear(self.norm(x)).to(scale.dtype)
             * self.bands.spread(scale * self.gain).flatten()
         )
-
-
-class ConditionEmbedding(nn.Module):
-    """Scalars of order one (batch, condition) to the (batch, 6, width) modulation of all blocks."""
-
-    def __init__(self, config: WaveLiTConfig) -> None:
-        super().__init__()
-        features = config.conditions * (1 + 2 * _FREQUENCIES)
-        self.network = nn.Sequential(
-            nn.Linear(features, config.width), nn.SiLU(), nn.Linear(config.width, 6 * config.width)
-        )
-
-    def forward(self, condition: Tensor) -> Tensor:
-        """Return shift, stretch and gate of both branches."""
-        octaves = 2.0 ** torch.arange(_FREQUENCIES, device=condition.device) * (torch.pi / 8)
-        phase = condition[..., None] * octaves.to(condition.dtype)
-        features = torch.cat([condition[..., None], phase.sin(), phase.cos()], dim=-1).flatten(1)
-        return self.network(features).unflatten(-1, (6, -1))
 
 
 def _positions(grid: tuple[int, ...], boundary: tuple[Boundary, ...], like: Tensor) -> Tensor:

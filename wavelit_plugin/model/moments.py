@@ -40,7 +40,7 @@ class Moments(nn.Module):
             [torch.stack([self._mean_per_band(a * b) for b in tokens]) for a in tokens]
         )
         count = mean.new_tensor([float(len(fields[0]))])
-        for part in _from_all_ranks(torch.cat([count, mean.flatten(), products.flatten()])):
+        for part in from_all_ranks(torch.cat([count, mean.flatten(), products.flatten()])):
             counted, means, seconds = part.split([1, mean.numel(), products.numel()])
             self._merge(int(counted), means.view_as(mean), seconds.view_as(products))
 
@@ -67,7 +67,8 @@ class Moments(nn.Module):
         self.samples += count
 
 
-def _from_all_ranks(part: Tensor) -> list[Tensor]:
+def from_all_ranks(part: Tensor) -> list[Tensor]:
+    """Return this tensor of every rank of the process group, or of the only process."""
     if not (dist.is_available() and dist.is_initialized()) or dist.get_world_size() == 1:
         return [part]
     gathered = [torch.empty_like(part) for _ in range(dist.get_world_size())]

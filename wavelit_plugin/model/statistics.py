@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wavelit_plugin.errors import DataError
-from wavelit_plugin.model.config import WaveLiTConfig
+from wavelit_plugin.model.config import ChannelLayout, WaveLiTConfig
 from wavelit_plugin.model.moments import Moments
 from wavelit_plugin.model.tokenizer import Bands
 from wavelit_plugin.shapes import Field, full_precision
@@ -52,7 +52,9 @@ class FieldStatistics(nn.Module):
         self.config, self.bands = config, Bands(config.ndim, config.levels)
         self.inputs = Moments(channels, self.bands, kinds=1)
         self.outputs = Moments(config.out_channels, self.bands, kinds=3)
-        outputs = config.out_channels
+        outputs, layout = config.out_channels, config.channels
+        self._shared_in = shared_by_vectors(layout, layout.frames, channels)
+        self._shared_out = shared_by_vectors(layout, layout.frames_out, outputs)
         for name, value in (
             ("input_mean", torch.zeros(channels)),
             ("input_scale", torch.ones(channels, self.bands.count)),
@@ -108,9 +110,11 @@ class FieldStatistics(nn.Module):
 
     def _derive(self) -> None:
         self.input_mean.copy_(self.inputs.mean[0])
-        self.input_scale.copy_(self._scale(self.inputs.products[0, 0], self.input_mean))
+        products = _mixed(self._shared_in, self.inputs.products)
+        self.input_scale.copy_(self._scale(products[0, 0], self.input_mean))
         if self.outputs.samples > 0:
-            self._derive_outputs(self.outputs.products, self.outputs.mean)
+            products = _mixed(self._shared_out, self.outputs.products)
+            self._derive_outputs(products, self.outputs.mean)
         elif self.config.residual == "on":
             self._derive_outputs(*self._assumed())
 
@@ -139,7 +143,8 @@ class FieldStatistics(nn.Module):
 
     def _assumed(self) -> tuple[Tensor, Tensor]:
         layout, square = self.config.channels, _ASSUMED_CHANGE**2
-        uu = self.inputs.products[0, 0, : layout.fields].repeat(layout.frames_out, 1)
+        products = _mixed(self._shared_in, self.inputs.products)
+        uu = products[0, 0, : layout.fields].repeat(layout.frames_out, 1)
         mean = self.inputs.mean[0, : layout.fields].repeat(layout.frames_out)
         ud, dd = -square / 2 * uu, square * uu
         rows = ((uu, uu + ud, ud), (uu + ud, uu, ud + dd), (ud, ud + dd, dd))
@@ -150,6 +155,24 @@ class FieldStatistics(nn.Module):
         own = self.bands.mean(square).sqrt()[:, None]
         scale = torch.maximum(square.sqrt(), _FLOOR * own)
         return torch.where(own > _ROUNDING * mean.abs()[:, None], scale, 1.0)
+
+
+def shared_by_vectors(layout: ChannelLayout, frames: int, channels: int) -> Tensor:
+    """Return the (channel, channel) matrix that averages over the components of each vector.
+
+    Channels are frames of all fields, and then others, which are left alone.
+    """
+    matrix = torch.eye(channels)
+    for frame in range(frames):
+        for vector in layout.vectors:
+            members = torch.tensor(vector) + frame * layout.fields
+            matrix[members[:, None], members] = 1 / len(vector)
+    return matrix
+
+
+def _mixed(shared: Tensor, products: Tensor) -> Tensor:
+    """Apply a matrix over the channels of products (kind, kind, channel, band)."""
+    return shared.to(products) @ products
 
 
 def check_finite(u: Tensor, name: str) -> None:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from wavelit_plugin.errors import ConfigError, ShapeError
 from wavelit_plugin.model.checkpoint import check_tensors, read_checkpoint, write_checkpoint
+from wavelit_plugin.model.conditions import ConditionEmbedding
 from wavelit_plugin.model.config import WaveLiTConfig
-from wavelit_plugin.model.embedding import BandEmbedding, BandHead, ConditionEmbedding
+from wavelit_plugin.model.embedding import BandEmbedding, BandHead
 from wavelit_plugin.model.frames import differences_and_constants, last_state, step_in_history
 from wavelit_plugin.model.pyramid import FeaturePyramid
 from wavelit_plugin.model.refinement import Refinement
@@ -65,7 +66,7 @@ class WaveLiT(nn.Module):
 
         Args:
             u: (batch, in_channels, *space).
-            condition: (batch, conditions) scalars of order one, if the model has conditions.
+            condition: (batch, conditions) scalars in any units, if the model has conditions.
             target: (batch, out_channels, *space); looked at in training only, and only until the
                 statistics are frozen, to set the scales of the output.
 
@@ -174,7 +175,7 @@ class WaveLiT(nn.Module):
             )
         if self.condition is None or condition is None:
             return None
-        return self.condition(condition.to(self.statistics.input_mean.dtype))
+        return self.condition(condition)
 
     def _update(self, u: Field, modulation: Tensor | None) -> Field:
         """The change, in the units of the output, on the grid of ``u``."""
