@@ -1,6 +1,9 @@
 """``wavelit data make``: what it says it wrote is there and is what was asked for."""
 
 import json
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,3 +75,56 @@ def test_overwrite_makes_it_anew(tmp_path: Path) -> None:
     assert make(tmp_path) == 1
     assert make(tmp_path, "--overwrite") == 0
     assert file.read_bytes() == whole
+
+
+@pytest.fixture
+def plain_folder() -> Iterator[Path]:
+    """A folder whose path has no split's name in it, as ``tmp_path`` has ("pytest")."""
+    folder = Path(tempfile.mkdtemp(prefix="wavelit-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+def make_for_pdearena(problem: str, out: Path, *more: str) -> int:
+    sizes = ["--size", "16", "--trajectories", "1", "--frames", "14", "--oversample", "1"]
+    command = ["data", "make", problem, "--host", "pdearena", "--out", str(out)]
+    return main([*command, *sizes, *more])
+
+
+@pytest.mark.parametrize("problem", ["kolmogorov", "acoustics"])
+def test_pdearena_gets_three_splits_and_hears_what_is_left_out(
+    problem: str, plain_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("h5py")
+    assert make_for_pdearena(problem, plain_folder) == 0
+    said = capsys.readouterr().out
+    for split in ("train", "valid", "test"):
+        assert f"1 {split} trajectories (13 samples)" in said
+        assert (plain_folder / f"{problem}_{split}_16.h5").is_file()
+    left_out = "not in these files, for want of a place: density, speed"
+    assert (left_out in said) == (problem == "acoustics")
+
+
+@pytest.mark.parametrize(
+    ("problem", "folder", "more", "message"),
+    [
+        ("kolmogorov", "plain", ("--layout", "maxwell3d"), "holds two vectors of 3 components"),
+        ("kolmogorov", "plain", ("--boundary", "wall"), "unknown boundary 'wall'"),
+        ("kolmogorov", "latest", (), "use a folder whose whole path has none of them"),
+        ("kolmogorow", "plain", (), "did you mean 'kolmogorov'"),
+    ],
+)
+def test_what_pdearena_cannot_read_is_one_line(
+    problem: str,
+    folder: str,
+    more: tuple[str, ...],
+    message: str,
+    plain_folder: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("h5py")
+    assert make_for_pdearena(problem, plain_folder / folder, *more) == 1
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert not list(plain_folder.iterdir())

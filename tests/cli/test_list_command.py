@@ -60,10 +60,14 @@ def test_a_listed_boundary_may_be_used_and_another_not(rng: Any) -> None:
         dwt(u, wavelet="db4", boundary="wall")
 
 
-def test_the_table_shows_every_name(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["list", "presets"]) == 0
+@pytest.mark.parametrize("kind", ["presets", "problems"])
+def test_the_table_shows_every_name(
+    kind: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main(["list", kind]) == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in PRESETS)
+    assert all(str(row["name"]) in shown for row in catalogue(kind))
 
 
 def test_an_unknown_kind_is_an_error_with_the_nearest_name() -> None:

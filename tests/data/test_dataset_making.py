@@ -69,7 +69,7 @@ def test_pairs_are_successive_frames_with_the_constants(tmp_path: Path) -> None:
     assert report.files == (*NAMES, "acoustics_16.json")
     assert report.samples == {"train": 10, "test": 2}
     for split, count in (("train", 5), ("test", 1)):
-        fields, constants = simulate_dataset(
+        fields, constants, _ = simulate_dataset(
             size=16, trajectories=count, frames=3, seed=4, split=split
         )
         data = torch.load(report.folder / f"acoustics_{split}_16.pt", weights_only=True)
@@ -86,7 +86,7 @@ def test_pairs_are_successive_frames_with_the_constants(tmp_path: Path) -> None:
 def test_test_trajectories_are_whole_and_named(tmp_path: Path) -> None:
     make_dataset(request(tmp_path, test_trajectories=3))
     held = torch.load(tmp_path / NAMES[2], weights_only=True)
-    fields, constants = simulate_dataset(size=16, trajectories=3, frames=3, seed=4, split="test")
+    fields, constants, _ = simulate_dataset(size=16, trajectories=3, frames=3, seed=4, split="test")
     assert torch.equal(held["fields"], fields)
     assert torch.equal(held["constants"], constants)
     assert held["field_names"] == ["pressure", "velocity_x", "velocity_y"]
@@ -280,7 +280,7 @@ def test_single_field_layouts_hold_squeezed_pressure(
 ) -> None:
     make_dataset(request(tmp_path, layout=layout, size=size, trajectories=1, oversample=1))
     data = torch.load(tmp_path / f"{stem}_train_{size}.pt", weights_only=True)
-    fields, _ = simulate_dataset(size=size, trajectories=1, frames=3, seed=4, oversample=1)
+    fields, _, _ = simulate_dataset(size=size, trajectories=1, frames=3, seed=4, oversample=1)
     assert torch.equal(data["x"], fields[0, :-1, 0])
     assert torch.equal(data["y"], fields[0, 1:, 0])
 

@@ -17,7 +17,7 @@ SETUP = Setup(size=16, frames=3, interval=0.04, boundary="open", medium="inclusi
 
 
 def test_shapes_and_channels_are_as_documented() -> None:
-    fields, constants = simulate_dataset(size=32, trajectories=3, frames=4)
+    fields, constants, _ = simulate_dataset(size=32, trajectories=3, frames=4)
     problem = PROBLEMS["acoustics"]
     assert fields.shape == (3, 4, len(problem.fields), 32, 32)
     assert constants.shape == (3, len(problem.constants), 32, 32)
@@ -43,13 +43,14 @@ def test_seeds_of_trajectories_differ_between_seed_split_and_number() -> None:
     seeds = {
         trajectory_seed(seed, split, index)
         for seed in (0, 1, 2**63 - 1)
-        for split in ("train", "test")
+        for split in ("train", "test", "valid")
         for index in range(50)
     }
-    assert len(seeds) == 3 * 2 * 50
+    assert len(seeds) == 3 * 3 * 50
     assert all(0 <= seed < 2**63 for seed in seeds)
-    # a change of this number changes every published data set
+    # a change of these numbers changes every published data set
     assert trajectory_seed(0, "train", 0) == 7896617691693857887
+    assert trajectory_seed(0, "test", 0) == 2918264622725855778
 
 
 def test_train_and_test_trajectories_differ() -> None:
@@ -61,7 +62,7 @@ def test_train_and_test_trajectories_differ() -> None:
 @pytest.mark.parametrize("boundary", PROBLEMS["acoustics"].boundaries)
 @pytest.mark.parametrize("medium", PROBLEMS["acoustics"].media)
 def test_frames_differ_by_a_learnable_amount(medium: str, boundary: str) -> None:
-    fields, _ = simulate_dataset(size=32, trajectories=8, medium=medium, boundary=boundary)
+    fields, _, _ = simulate_dataset(size=32, trajectories=8, medium=medium, boundary=boundary)
     ratio = float(fields.diff(dim=1).std() / fields.std())
     # 0: nothing to learn; sqrt(2): consecutive frames are unrelated
     assert 0.3 < ratio < 1.1
@@ -89,7 +90,7 @@ def test_sizes_hold_the_same_trajectories() -> None:
 
 def test_energy_leaves_through_an_open_border_only() -> None:
     def last_to_first(boundary: str) -> float:
-        fields, _ = simulate_dataset(
+        fields, _, _ = simulate_dataset(
             size=32, trajectories=4, frames=40, boundary=boundary, medium="uniform"
         )
         energy = fields.double().square().sum(dim=(0, 2, 3, 4))
@@ -116,7 +117,7 @@ def test_a_solver_that_blows_up_is_reported_with_its_trajectory() -> None:
     def explode(setup: Setup, seeds: Sequence[int]) -> Trajectories:
         fields = torch.zeros(len(seeds), setup.frames, 3, 16, 16)
         fields[1, 2, 0, 5, 5] = float("nan")
-        return Trajectories(fields, torch.ones(len(seeds), 2, 16, 16))
+        return Trajectories(fields, torch.ones(len(seeds), 2, 16, 16), torch.ones(len(seeds), 0))
 
     broken = replace(PROBLEMS["acoustics"], simulate=explode)
     with pytest.raises(DataError, match=r"NaN or Inf in test trajectories \[11\] of seed 3"):
@@ -124,9 +125,10 @@ def test_a_solver_that_blows_up_is_reported_with_its_trajectory() -> None:
 
 
 def test_statistics_are_those_of_all_frames() -> None:
-    fields, constants = simulate_dataset(size=16, trajectories=5, frames=4, dtype="float64")
+    whole = simulate_dataset(size=16, trajectories=5, frames=4, dtype="float64")
+    fields = whole.fields
     # in two chunks of different length
-    parts = [Trajectories(fields[:2], constants[:2]), Trajectories(fields[2:], constants[2:])]
+    parts = [Trajectories(*(part[piece] for part in whole)) for piece in (slice(2), slice(2, 5))]
     result = measure(parts)
     std = fields.std(dim=(0, 1, 3, 4), correction=0)
     change = fields.diff(dim=1).std(dim=(0, 1, 3, 4), correction=0)
@@ -139,7 +141,7 @@ def test_statistics_are_those_of_all_frames() -> None:
 
 
 def test_a_field_at_rest_has_no_frame_change() -> None:
-    still = Trajectories(torch.ones(1, 3, 1, 4, 4), torch.ones(1, 1, 4, 4))
+    still = Trajectories(torch.ones(1, 3, 1, 4, 4), torch.ones(1, 1, 4, 4), torch.ones(1, 0))
     assert measure([still]).frame_change == [0.0]
 
 
@@ -166,7 +168,7 @@ def test_chunks_cover_every_trajectory_once() -> None:
         ({"oversample": 0}, "oversample must be an integer of at least 1"),
         ({"trajectories": 0}, "trajectories must be an integer of at least 1"),
         ({"seed": -1}, "seed must be an integer"),
-        ({"split": "valid"}, "unknown split"),
+        ({"split": "validation"}, "did you mean 'valid'"),
     ],
 )
 def test_bad_arguments_give_one_config_error(arguments: dict[str, object], message: str) -> None:

@@ -101,6 +101,7 @@ def problems() -> list[Row]:
             "summary": problem.summary,
             "fields": list(problem.fields),
             "constants": list(problem.constants),
+            "parameters": list(problem.parameters),
             "boundaries": list(problem.boundaries),
             "media": list(problem.media),
         }

@@ -17,12 +17,16 @@ if TYPE_CHECKING:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder to write to.")
 @click.option("--size", type=int, default=64, show_default=True, help="Points an axis.")
 @click.option("--trajectories", type=int, default=64, show_default=True, help="For training.")
-@click.option("--test-trajectories", type=int, help="Default: a quarter of the training ones.")
+@click.option(
+    "--test-trajectories",
+    type=int,
+    help="Default: a quarter of the training ones; as many again to validate.",
+)
 @click.option("--frames", type=int, help="Stored frames of a trajectory, the first included.")
-@click.option("--interval", type=float, help="Time between frames, in domain length / speed.")
+@click.option("--interval", type=float, help="Time between frames, in the problem's unit.")
 @click.option("--boundary", help="Boundary condition: see wavelit list problems.")
-@click.option("--medium", help="Family of random media: see wavelit list problems.")
-@click.option("--layout", help="One of the host's file layouts.")
+@click.option("--medium", help="Family of media or initial states: see wavelit list problems.")
+@click.option("--layout", help="One of the host's file layouts; default the first that fits.")
 @click.option("--oversample", type=int, default=2, show_default=True, help="Finer simulation.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", default="cpu", show_default=True)
@@ -30,7 +34,7 @@ if TYPE_CHECKING:
 @click.option("--overwrite", is_flag=True, help="Replace files of the same names.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def make(*, as_json: bool, **options: Any) -> None:
-    """Simulate PROBLEM and write train and test files.
+    """Simulate PROBLEM and write the files of each split that the host has.
 
     A run that was stopped goes on where it was; a data set that is complete is left as it is.
     """
@@ -52,6 +56,8 @@ def _as_text(report: DataReport) -> str:
     change = ", ".join(f"{field} {value:.2f}" for field, value in report.frame_change.items())
     lines += [f"  {report.folder / name}" for name in report.files]
     lines += [f"{counts}; {report.bytes / 1e6:.1f} MB in {report.seconds:.1f} s"]
+    if report.left_out:
+        lines += [f"not in these files, for want of a place: {', '.join(report.left_out)}"]
     return "\n".join([*lines, f"change from frame to frame over standard deviation: {change}"])
 
 

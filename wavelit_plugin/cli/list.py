@@ -26,7 +26,8 @@ def command(*, kind: str | None, as_json: bool) -> None:
     for name, rows in found.items():
         table = Table(title=name, title_justify="left")
         for column in rows[0] if rows else ():
-            table.add_column(column)
+            # what is typed must be legible in a narrow terminal
+            table.add_column(column, no_wrap=column == "name")
         for row in rows:
             table.add_row(*(_shown(value) for value in row.values()))
         Console().print(table)

@@ -11,9 +11,15 @@ import torch
 from wavelit_plugin import __version__
 from wavelit_plugin.data.records import Trajectories
 from wavelit_plugin.data.request import DataReport, DataRequest
-from wavelit_plugin.data.simulation import SPLITS, Progress, chunk_ranges, simulate_chunk
+from wavelit_plugin.data.simulation import Progress, chunk_ranges, simulate_chunk
 from wavelit_plugin.data.statistics import Statistics, measure
-from wavelit_plugin.data.store import Workshop, check_target, digest, disk_errors
+from wavelit_plugin.data.store import (
+    Workshop,
+    check_target,
+    digest,
+    disk_errors,
+    size_in_bytes,
+)
 from wavelit_plugin.data.writers.base import Source
 from wavelit_plugin.errors import DataError
 
@@ -26,11 +32,14 @@ def make_dataset(request: DataRequest, progress: Progress | None = None) -> Data
     have different names.
 
     Raises:
+        ConfigError: the host cannot read these files from this folder.
         DataError: files of these names exist from something else and ``overwrite`` is off, a
             finished file was changed, the disk does not take the files, or the solver failed.
     """
     began, progress = time.perf_counter(), progress or _silent
     names, metadata = _names(request)
+    with disk_errors(request.out):
+        request.writer().check_folder(request.out, names, request.layout_name())
     workshop = Workshop(request.out, request.key())
     if not request.overwrite:
         with disk_errors(request.out):
@@ -74,7 +83,7 @@ def _finished(request: DataRequest, metadata: str) -> dict[str, Any] | None:
         return None
     for name, file in facts["files"].items():
         held = request.out / name
-        if not held.is_file() or digest(held) != file["sha256"]:
+        if not held.exists() or digest(held) != file["sha256"]:
             raise DataError(
                 f"{held} is missing or was changed after it was made; overwrite, or use another "
                 f"folder"
@@ -90,9 +99,10 @@ def _ranges(request: DataRequest, split: str) -> list[range]:
 def _simulate(request: DataRequest, workshop: Workshop, progress: Progress) -> None:
     """Simulate every chunk that is not there yet."""
     problem, setup = request.problem_record(), request.setup()
-    total = sum(request.count(split) for split in SPLITS)
+    splits = request.writer().splits
+    total = sum(request.count(split) for split in splits)
     done = 0
-    for split in SPLITS:
+    for split in splits:
         for indices in _ranges(request, split):
             if not workshop.shard(split, indices).exists():
                 chunk = simulate_chunk(
@@ -111,7 +121,7 @@ def _write(request: DataRequest, workshop: Workshop, progress: Progress) -> None
 
     problem, setup, writer = request.problem_record(), request.setup(), request.writer()
     names, metadata = _names(request)
-    counts = {split: request.count(split) for split in SPLITS}
+    counts = request.counts()
     source = Source(problem=problem, setup=setup, counts=counts, chunks=chunks)
     for done, _ in enumerate(writer.write(source, workshop.files, request.layout_name()), start=1):
         progress(done, len(names), "writing")
@@ -126,16 +136,18 @@ def _facts(
     request: DataRequest, folder: Path, names: tuple[str, ...], statistics: Statistics
 ) -> dict[str, Any]:
     problem = request.problem_record()
-    pairs = request.setup().frames - 1
+    pairs, counts = request.setup().frames - 1, request.counts()
     return {
         "key": request.key(),
         "parameters": request.parameters(),
         "problem": problem.summary,
         "fields": list(problem.fields),
         "constants": list(problem.constants),
+        "parameter_names": list(problem.parameters),
+        "vectors": [list(vector) for vector in problem.vectors],
         "units": dict(problem.units),
-        "trajectories": {split: request.count(split) for split in SPLITS},
-        "samples": {split: request.count(split) * pairs for split in SPLITS},
+        "trajectories": counts,
+        "samples": {split: count * pairs for split, count in counts.items()},
         "layout": request.writer().describe(problem, request.layout_name()),
         "mean": dict(zip(problem.fields, statistics.mean, strict=True)),
         "std": dict(zip(problem.fields, statistics.std, strict=True)),
@@ -143,7 +155,7 @@ def _facts(
         "device": request.device,
         "versions": {"wavelit-plugin": __version__, "torch": str(torch.__version__)},
         "files": {
-            name: {"sha256": digest(folder / name), "bytes": (folder / name).stat().st_size}
+            name: {"sha256": digest(folder / name), "bytes": size_in_bytes(folder / name)}
             for name in names
         },
     }
@@ -162,4 +174,5 @@ def _report(
         bytes=sum(file["bytes"] for file in facts["files"].values()),
         seconds=seconds,
         already_complete=already_complete,
+        left_out=tuple(facts["layout"].get("not_stored", ())),
     )

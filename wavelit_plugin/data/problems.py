@@ -3,12 +3,26 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from wavelit_plugin.data.flows import BUOYANT_FLOW, KOLMOGOROV
+from wavelit_plugin.data.kuramoto_sivashinsky import KURAMOTO_SIVASHINSKY
+from wavelit_plugin.data.maxwell import MAXWELL
 from wavelit_plugin.data.records import Problem, Setup
 from wavelit_plugin.data.scattering import ACOUSTICS
+from wavelit_plugin.data.shallow_water import SHALLOW_WATER
 from wavelit_plugin.errors import unknown_name
 
 PROBLEMS: Mapping[str, Problem] = MappingProxyType(
-    {problem.name: problem for problem in (ACOUSTICS,)}
+    {
+        problem.name: problem
+        for problem in (
+            ACOUSTICS,
+            KOLMOGOROV,
+            BUOYANT_FLOW,
+            SHALLOW_WATER,
+            KURAMOTO_SIVASHINSKY,
+            MAXWELL,
+        )
+    }
 )
 """The problems by name."""
 

@@ -15,10 +15,11 @@ SMALLEST_SIZE = 16
 
 
 class Trajectories(NamedTuple):
-    """Fields over time and the constant fields of the same trajectories."""
+    """Fields over time, and the constant fields and the parameters of the same trajectories."""
 
     fields: Float[Tensor, "batch frame field *space"]
     constants: Float[Tensor, "batch constant *space"]
+    parameters: Float[Tensor, "batch parameter"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,9 +29,9 @@ class Setup:
     Args:
         size: points per axis of the stored fields; even, at least SMALLEST_SIZE.
         frames: stored frames, the initial state included; at least 2.
-        interval: time between two frames, in units of domain length / reference speed.
+        interval: time between two frames, in the problem's unit of time.
         boundary: name of the boundary condition.
-        medium: name of the family that the constant fields are drawn from.
+        medium: name of the family that the constant fields or the initial states are drawn from.
         oversample: the simulation's grid is finer than the stored one by this factor.
         device: where to simulate; anything that ``torch.device`` takes.
         dtype: precision of the simulation, a key of DTYPES.
@@ -58,7 +59,8 @@ class Setup:
         check_at_least("oversample", self.oversample, 1)
         if not isinstance(self.interval, int | float) or not 0.0 < self.interval < float("inf"):
             raise ConfigError(
-                f"interval must be a positive time, got {self.interval!r}; 0.04 is usual"
+                f"interval must be a positive time, got {self.interval!r}; leave it out for the "
+                f"problem's own"
             )
         if self.dtype not in DTYPES:
             raise unknown_name("dtype", self.dtype, DTYPES)
@@ -78,13 +80,16 @@ class Problem:
         summary: one line for lists.
         fields: names of the fields that evolve, in the order of the field axis.
         constants: names of the constant fields, in order.
-        units: unit of every field and constant.
+        units: unit of every field, constant and parameter.
         ndim: number of space axes.
         frames: default number of frames.
         interval: default time between two frames.
         boundaries: allowed boundary conditions, the default first.
-        media: allowed families of constant fields, the default first.
+        media: allowed families of constant fields or of initial states, the default first.
         simulate: the function that makes trajectories.
+        parameters: names of the numbers that each trajectory has one of, in order.
+        vectors: groups of fields that are the components of one vector, in the order of the
+            space axes; all other fields are scalars.
     """
 
     name: str
@@ -98,6 +103,14 @@ class Problem:
     boundaries: tuple[str, ...]
     media: tuple[str, ...]
     simulate: Simulate
+    parameters: tuple[str, ...] = ()
+    vectors: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def scalars(self) -> tuple[str, ...]:
+        """The fields that are no component of a vector, in order."""
+        components = {name for vector in self.vectors for name in vector}
+        return tuple(name for name in self.fields if name not in components)
 
 
 def check_at_least(name: str, value: int, least: int) -> None:

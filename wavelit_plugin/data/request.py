@@ -26,11 +26,12 @@ class DataRequest:
         layout: one of the host's layouts.
         size: points per axis of the stored fields.
         trajectories: training trajectories.
-        test_trajectories: default a quarter of ``trajectories``, at least 1.
+        test_trajectories: default a quarter of ``trajectories``, at least 1; as many for
+            validation where the host has such a split.
         frames: frames per trajectory, the initial state included.
-        interval: time between frames, in domain length / reference speed.
+        interval: time between frames, in the problem's unit of time.
         boundary: boundary condition.
-        medium: family of random media.
+        medium: family of random media or initial states.
         seed: 0 to 2^63 - 1; trajectory i of a split depends on (seed, split, i) only.
         oversample: the simulation's grid is finer by this factor.
         device: where to simulate.
@@ -74,8 +75,10 @@ class DataRequest:
         return find_writer(self.host)
 
     def layout_name(self) -> str:
-        """Return the layout, the host's first when none was asked for."""
-        return self.writer().layouts[0] if self.layout is None else self.layout
+        """Return the layout; the host's first that holds the problem when none was asked for."""
+        if self.layout is not None:
+            return self.layout
+        return self.writer().default_layout(self.problem_record(), self.setup())
 
     def setup(self) -> Setup:
         """Return how the problem is simulated."""
@@ -98,6 +101,10 @@ class DataRequest:
         if self.test_trajectories is None:
             return max(1, self.trajectories // 4)
         return self.test_trajectories
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of trajectories of every split that the host has."""
+        return {split: self.count(split) for split in self.writer().splits}
 
     def parameters(self) -> dict[str, str | int | float]:
         """Return everything that the written numbers depend on, with the defaults filled in.
@@ -141,6 +148,7 @@ class DataReport:
         bytes: size of all files.
         seconds: time taken.
         already_complete: nothing was done because the same request was finished before.
+        left_out: constant fields that the host's layout has no place for.
     """
 
     folder: Path
@@ -151,3 +159,4 @@ class DataReport:
     bytes: int
     seconds: float
     already_complete: bool
+    left_out: tuple[str, ...] = ()

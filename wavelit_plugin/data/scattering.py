@@ -41,7 +41,7 @@ def simulate_acoustics(setup: Setup, seeds: Sequence[int]) -> Trajectories:
         solver.advance(steps)
         frames.append(area_mean(solver.fields(), setup.oversample, ndim=NDIM))
     constants = area_mean(torch.stack([density, speed], dim=1), setup.oversample, ndim=NDIM)
-    return Trajectories(torch.stack(frames, dim=1), constants)
+    return Trajectories(torch.stack(frames, dim=1), constants, constants.new_empty(len(seeds), 0))
 
 
 def homogenise(density: Tensor, speed: Tensor) -> tuple[Tensor, Tensor]:
@@ -96,4 +96,5 @@ ACOUSTICS = Problem(
     boundaries=BOUNDARIES,
     media=tuple(MEDIA),
     simulate=simulate_acoustics,
+    vectors=(("velocity_x", "velocity_y"),),
 )

@@ -13,7 +13,9 @@ from wavelit_plugin.errors import ConfigError, DataError, unknown_name
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""
 
-SPLITS = ("train", "test")
+SPLITS = ("train", "test", "valid")
+"""Their order is part of every seed: a new one goes to the end."""
+
 CELLS_PER_CHUNK = 2**17
 """Fine cells in one chunk on the CPU: its dozen arrays then stay in the processor's cache."""
 
@@ -90,13 +92,14 @@ def simulate_dataset(
     dtype: str = "float32",
     progress: Progress | None = None,
 ) -> Trajectories:
-    """Return (fields, constants) in memory, on the CPU.
+    """Return (fields, constants, parameters) in memory, on the CPU.
 
     What is None is the problem's default. Trajectory i is the one that ``make_dataset`` writes for
     the same seed and split.
 
     Returns:
-        fields (trajectory, frame, field, *space) and constants (trajectory, constant, *space).
+        fields (trajectory, frame, field, *space), constants (trajectory, constant, *space) and
+        parameters (trajectory, parameter).
 
     Raises:
         ConfigError: a name or a value cannot be used.
@@ -119,7 +122,7 @@ def simulate_dataset(
     chunks = []
     for indices in chunk_ranges(trajectories, setup, ndim=record.ndim):
         chunk = simulate_chunk(record, setup, seed=seed, split=split, indices=indices)
-        chunks.append(Trajectories(chunk.fields.cpu(), chunk.constants.cpu()))
+        chunks.append(Trajectories(*(part.cpu() for part in chunk)))
         if progress is not None:
             progress(indices.stop, trajectories, "simulating")
     return Trajectories(*(torch.cat(parts) for parts in zip(*chunks, strict=True)))

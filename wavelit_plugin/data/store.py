@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
+from uuid import uuid4
 
 import torch
 
@@ -64,7 +65,7 @@ class Workshop:
         """Save a chunk; it appears under its name only when it is complete."""
         path = self.shard(split, indices)
         draft = path.with_suffix(f".{os.getpid()}.tmp")
-        save_tensors({"fields": chunk.fields.cpu(), "constants": chunk.constants.cpu()}, draft)
+        save_tensors({name: part.cpu() for name, part in chunk._asdict().items()}, draft)
         with disk_errors(path):
             draft.replace(path)
 
@@ -73,7 +74,7 @@ class Workshop:
         path = self.shard(split, indices)
         try:
             held = torch.load(path, weights_only=True)
-            return Trajectories(held["fields"], held["constants"])
+            return Trajectories(**{name: held[name] for name in Trajectories._fields})
         except (RuntimeError, OSError, EOFError, KeyError, UnpicklingError) as error:
             raise DataError(f"{path} is damaged; delete it and start again") from error
 
@@ -97,7 +98,16 @@ class Workshop:
         for name in (*names, metadata):
             # what an earlier, stopped run moved is not here any more
             if (self.files / name).exists():
-                (self.files / name).replace(self.out / name)
+                self._replace(name)
+
+    def _replace(self, name: str) -> None:
+        """Move a finished file or folder to its final name."""
+        made, final = self.files / name, self.out / name
+        if final.is_dir() or (final.exists() and made.is_dir()):
+            # a folder cannot be replaced in one step: what was there waits for ``remove``
+            aside = self.folder / f"replaced-{uuid4().hex}"
+            final.replace(aside)
+        made.replace(final)
 
 
 def save_tensors(content: dict[str, object], path: Path) -> None:
@@ -115,16 +125,33 @@ def save_tensors(content: dict[str, object], path: Path) -> None:
 
 
 def digest(path: Path) -> str:
-    """Return the SHA-256 of a file in hexadecimal."""
+    """Return the SHA-256 of a file, or of the names and contents below a folder, in hexadecimal."""
     state = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(2**20):
-            state.update(block)
+    for part in _parts(path):
+        if part != path:
+            name = part.relative_to(path).as_posix().encode()
+            state.update(b"%d %s %d " % (len(name), name, part.stat().st_size))
+        with part.open("rb") as stream:
+            while block := stream.read(2**20):
+                state.update(block)
     return state.hexdigest()
 
 
+def size_in_bytes(path: Path) -> int:
+    """Return the size of a file, or of all files below a folder."""
+    return sum(part.stat().st_size for part in _parts(path))
+
+
+def _parts(path: Path) -> list[Path]:
+    """Return the files below a folder in a fixed order, or the file itself."""
+    if not path.is_dir():
+        return [path]
+    files = [part for part in path.rglob("*") if part.is_file()]
+    return sorted(files, key=lambda part: part.relative_to(path).as_posix())
+
+
 def check_target(out: Path, names: Sequence[str]) -> None:
-    """Raise DataError when a file of one of these names exists in ``out``."""
+    """Raise DataError when a file or folder of one of these names exists in ``out``."""
     taken = [name for name in names if (out / name).exists()]
     if taken:
         raise DataError(

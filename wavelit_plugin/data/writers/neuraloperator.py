@@ -1,10 +1,12 @@
 """Files for neuraloperator's PTDataset and the data sets built on it.
 
 ``{stem}_{split}_{size}.pt`` holds {"x": (sample, channel, *space), "y": likewise} in float32,
-samples trajectory by trajectory: x is frame t (with the constants), y the fields of frame t + 1.
+samples trajectory by trajectory: x is frame t (with the constants, and each parameter as a
+channel of one value), y the fields of frame t + 1.
 ``{stem}_test_{size}_trajectories.pt`` holds the whole test trajectories for roll-outs:
 {"fields": (trajectory, frame, field, *space), "constants": (trajectory, constant, *space),
-"field_names", "constant_names", "interval"}. All load with ``torch.load(weights_only=True)``.
+"parameters": (trajectory, parameter), "field_names", "constant_names", "parameter_names",
+"interval"}. All load with ``torch.load(weights_only=True)``.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,9 +17,9 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from wavelit_plugin.data.records import Problem, Setup
+from wavelit_plugin.data.records import Problem, Setup, Trajectories
 from wavelit_plugin.data.store import save_tensors
-from wavelit_plugin.data.writers.base import Source, Writer
+from wavelit_plugin.data.writers.base import Source, Writer, any_folder
 from wavelit_plugin.errors import ConfigError, unknown_name
 
 
@@ -27,7 +29,8 @@ class Layout:
 
     Args:
         stem: beginning of the file names; None is the problem's name.
-        field: the one field stored without channel axis; None stores all, and the constants.
+        field: the one field stored without channel axis; None stores all, the constants and
+            the parameters.
         sizes: sizes that the host's loader takes; empty for any.
     """
 
@@ -86,10 +89,10 @@ def describe(problem: Problem, layout: str) -> dict[str, object]:
     whole = field is None
     return {
         "dataset_name": _prefix(problem, layout),
-        "x_channels": [*problem.fields, *problem.constants] if whole else [field],
+        "x_channels": [*problem.fields, *_fixed(problem)] if whole else [field],
         "y_channels": list(problem.fields) if whole else [field],
         "channels_squeezed": not whole,
-        "x": "frame t (and the constants, where listed)",
+        "x": "frame t (and the constants and parameters, where listed)",
         "y": "frame t + 1",
     }
 
@@ -109,6 +112,18 @@ def _prefix(problem: Problem, layout: str) -> str:
     return LAYOUTS[layout].stem or problem.name
 
 
+def _fixed(problem: Problem) -> tuple[str, ...]:
+    """Return the names of what does not change within a trajectory."""
+    return (*problem.constants, *problem.parameters)
+
+
+def _fixed_channels(chunk: Trajectories) -> Tensor:
+    """Return (batch, channel, *space): the constants, then each parameter as a uniform field."""
+    space = chunk.constants.shape[2:]
+    values = chunk.parameters.reshape(*chunk.parameters.shape, *(1,) * len(space))
+    return torch.cat([chunk.constants, values.expand(-1, -1, *space)], dim=1)
+
+
 def _pairs(source: Source, split: str, layout: Layout) -> tuple[Tensor, Tensor]:
     """Return x and y of a split, filled chunk by chunk so that nothing is held twice."""
     problem, setup = source.problem, source.setup
@@ -116,7 +131,7 @@ def _pairs(source: Source, split: str, layout: Layout) -> tuple[Tensor, Tensor]:
     fields = len(problem.fields)
     lead = (source.counts[split], setup.frames - 1)
     whole = layout.field is None
-    x_channels = (fields + len(problem.constants),) if whole else ()
+    x_channels = (fields + len(_fixed(problem)),) if whole else ()
     y_channels = (fields,) if whole else ()
     x = torch.empty((*lead, *x_channels, *space), dtype=torch.float32)
     y = torch.empty((*lead, *y_channels, *space), dtype=torch.float32)
@@ -125,7 +140,7 @@ def _pairs(source: Source, split: str, layout: Layout) -> tuple[Tensor, Tensor]:
         stop = start + len(chunk.fields)
         if layout.field is None:
             x[start:stop, :, :fields] = chunk.fields[:, :-1]
-            x[start:stop, :, fields:] = chunk.constants[:, None]
+            x[start:stop, :, fields:] = _fixed_channels(chunk)[:, None]
             y[start:stop] = chunk.fields[:, 1:]
         else:
             channel = problem.fields.index(layout.field)
@@ -140,16 +155,20 @@ def _trajectories(source: Source) -> dict[str, object]:
     return {
         "fields": torch.cat([chunk.fields for chunk in chunks]).float(),
         "constants": torch.cat([chunk.constants for chunk in chunks]).float(),
+        "parameters": torch.cat([chunk.parameters for chunk in chunks]).float(),
         "field_names": list(source.problem.fields),
         "constant_names": list(source.problem.constants),
+        "parameter_names": list(source.problem.parameters),
         "interval": source.setup.interval,
     }
 
 
 NEURALOPERATOR = Writer(
     host="neuraloperator",
+    splits=("train", "test"),
     layouts=tuple(LAYOUTS),
     check=check,
+    check_folder=any_folder,
     files=files,
     stem=stem,
     describe=describe,
