@@ -1,0 +1,255 @@
+"""PDEArena's Lightning modules: the criterion, what training tells the model, and early errors.
+
+The host's modules raise for a criterion they do not know, so they are built with one that they
+do, which then makes room for ours; the recorded hyperparameter is the name that was asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from torch import Tensor, nn
+
+from wavelit_plugin.autoload.records import Registration
+from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.hosts.layout import Frames, frames_to_channels
+from wavelit_plugin.hosts.pdearena import MAXWELL, WaveLiTFields
+from wavelit_plugin.model import PRESETS
+from wavelit_plugin.plugins import criteria
+from wavelit_plugin.plugins.types import CriterionRecord
+
+HOST_CRITERIA = ("mse", "scaledl2")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Module:
+    """One of the host's Lightning modules.
+
+    Attributes:
+        step: its method that is given a training batch.
+        criterion: its attribute that holds the training criterion; empty where it takes no name.
+        ndims: the space axes that it can train on.
+        advice: what to use for others.
+    """
+
+    step: str
+    criterion: str
+    ndims: tuple[int, ...]
+    advice: str
+
+
+_ONE_D = "one axis is for PDE-Refiner, scripts/pderefiner_train.py"
+MODULES = {
+    "PDEModel": Module(
+        step="train_step",
+        criterion="train_criterion",
+        ndims=(2,),
+        advice=f"{_ONE_D}; three are for pdearena's Maxwell3DPDEModel",
+    ),
+    "Maxwell3DPDEModel": Module(
+        step="train_step", criterion="train_criterion", ndims=(3,), advice="two are for PDEModel"
+    ),
+    "CondPDEModel": Module(step="step", criterion="criterion", ndims=(2,), advice=_ONE_D),
+}
+
+
+class TrainingCriterion(nn.Module):
+    """The criterion that was asked for while training, the host's own when evaluating.
+
+    Frames come as (batch, frame, field, *space), also slices of no field at all.
+
+    Args:
+        host: the host's criterion.
+        term: ours, on (batch, channel, *space), reduced to the mean over the batch.
+        added: whether ours is added to the host's, or stands alone.
+    """
+
+    def __init__(self, host: nn.Module, term: nn.Module, *, added: bool) -> None:
+        super().__init__()
+        self.host, self.term, self.added = host, term, added
+
+    def forward(self, prediction: Frames, target: Frames) -> Tensor:
+        """Return the loss; what is compared between models in evaluation stays the host's."""
+        if not self.training:
+            return self.host(prediction, target)
+        term = self.term(frames_to_channels(prediction), frames_to_channels(target))
+        return self.host(prediction, target) + term if self.added else term
+
+    def set_progress(self, progress: float) -> None:
+        """Hand the progress of training, 0 to 1, to a criterion that heeds it."""
+        heeds = getattr(self.term, "set_progress", None)
+        if callable(heeds):
+            heeds(progress)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Criterion:
+    """A criterion by name: ``NAME``, or ``NAME+mse`` and ``NAME+scaledl2`` beside the host's."""
+
+    record: CriterionRecord
+    host: str
+    added: bool
+
+    def build(self, host: nn.Module) -> TrainingCriterion:
+        """Return it, given the host's criterion."""
+        term = self.record.term if self.added else None
+        made = (term or self.record.build)(reduction="mean")
+        return TrainingCriterion(host, made, added=self.added)
+
+
+def find_criterion(name: str) -> Criterion | None:
+    """Return the criterion of that name; None for the host's own.
+
+    Raises:
+        ConfigError: an unknown name; all known ones are listed.
+    """
+    if name in HOST_CRITERIA:
+        asked = os.environ.get("WAVELIT_CRITERION")
+        return find_criterion(f"{asked}+{name}") if asked else None
+    records = {record.name: record for record in criteria()}
+    ours, added, host = name.partition("+")
+    if ours not in records or (added and host not in HOST_CRITERIA):
+        combined = [f"{record}+{own}" for record in records for own in HOST_CRITERIA]
+        raise unknown_name("criterion", name, [*HOST_CRITERIA, *records, *combined])
+    return Criterion(record=records[ours], host=host or HOST_CRITERIA[0], added=bool(added))
+
+
+def register_training(module: ModuleType) -> Iterator[Registration]:
+    """Wrap the host's Lightning modules that this module of it defines."""
+    for name, facts in MODULES.items():
+        cls = vars(module).get(name)
+        # what it inherits is wrapped in its parent
+        if cls is not None and cls.__module__ == module.__name__ and "__init__" in vars(cls):
+            yield _replace(cls, "__init__", _building(cls.__init__), "wavelet")
+            yield _replace(cls, facts.step, _training(getattr(cls, facts.step)), "training step")
+            yield _replace(cls, "setup", _starting(cls.setup), "setup")
+
+
+def _building(original: Callable[..., None]) -> Callable[..., None]:
+    """Return ``__init__`` that knows our criteria and says early what cannot work."""
+    signature = inspect.signature(original)
+
+    @functools.wraps(original)
+    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
+        given = signature.bind(self, *args, **kwargs)
+        name = given.arguments["criterion"]
+        criterion = find_criterion(name)
+        _check_task(self, given.arguments["name"], given.arguments["pdeconfig"].n_spatial_dim)
+        if criterion is not None:
+            given.arguments["criterion"] = criterion.host
+        original(*given.args, **given.kwargs)
+        if criterion is not None:
+            _attach(self, criterion, name if name not in HOST_CRITERIA else _combined(criterion))
+        if isinstance(self.model, WaveLiTFields):
+            _check_length(self)
+
+    return __init__
+
+
+def _training(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the training step that shows our model its target and our criterion the time."""
+
+    @functools.wraps(original)
+    def step(self: Any, batch: Any) -> Any:
+        if self.training and isinstance(self.model, WaveLiTFields):
+            self.model.expect(batch[1])
+        criterion = getattr(self, _facts(self).criterion)
+        if self.training and isinstance(criterion, TrainingCriterion):
+            criterion.set_progress(_progress(self))
+        return original(self, batch)
+
+    return step
+
+
+def _starting(original: Callable[..., None]) -> Callable[..., None]:
+    """Return ``setup`` that refuses a grid in the input, which the host announces and lacks."""
+
+    @functools.wraps(original)
+    def setup(self: Any, stage: str) -> None:
+        data = getattr(self.trainer, "datamodule", None)
+        if isinstance(self.model, WaveLiTFields) and getattr(data, "hparams", {}).get("usegrid"):
+            raise ConfigError(
+                "waveliT knows positions by itself and takes no grid channels, got usegrid: true; "
+                "set data.usegrid to false"
+            )
+        original(self, stage)
+
+    return setup
+
+
+def _replace(cls: type, name: str, new: Callable[..., Any], label: str) -> Registration:
+    """Set a method of a class; undoing it restores what was there, unless somebody wrapped it."""
+    had, before = name in vars(cls), getattr(cls, name)
+    setattr(cls, name, new)
+
+    def undo() -> None:
+        if vars(cls).get(name) is not new:
+            return
+        if had:
+            setattr(cls, name, before)
+        else:
+            delattr(cls, name)
+
+    return Registration(name=f"{cls.__name__}: {label}", undo=undo)
+
+
+def _facts(module: Any) -> Module:
+    return next(MODULES[cls.__name__] for cls in type(module).mro() if cls.__name__ in MODULES)
+
+
+def _attach(module: Any, criterion: Criterion, name: str) -> None:
+    attribute = _facts(module).criterion
+    setattr(module, attribute, criterion.build(getattr(module, attribute)))
+    for recorded in (module.hparams, module._hparams_initial):  # noqa: SLF001  what loggers get
+        recorded["criterion"] = name
+
+
+def _combined(criterion: Criterion) -> str:
+    return f"{criterion.record.name}+{criterion.host}"
+
+
+def _check_task(module: Any, name: str, ndim: int) -> None:
+    """Raise ConfigError unless our model and the host's module both know that many axes."""
+    plain = name.removesuffix("-periodic")
+    if plain != MAXWELL and plain not in PRESETS:
+        return
+    facts = _facts(module)
+    if ndim not in facts.ndims:
+        raise ConfigError(
+            f"{type(module).__name__} trains on {facts.ndims[0]} space axes, got n_spatial_dim "
+            f"{ndim}; {facts.advice}"
+        )
+    if (plain == MAXWELL) != (ndim == 3):
+        raise ConfigError(
+            f"{name} does not fit n_spatial_dim {ndim}; {MAXWELL} is for 3 axes, the others for 2"
+        )
+
+
+def _check_length(module: Any) -> None:
+    """Raise ConfigError when the host could not roll out within its trajectories."""
+    asked, length = module.hparams, module.pde.trajlen
+    history = asked.get("time_history", 1)
+    steps = asked.get("time_future", 1) * asked["max_num_steps"]
+    needed = history + asked.get("time_gap", 0) + steps
+    if needed > length:
+        raise ConfigError(
+            f"trajlen is {length}, but {history} frames of history and a roll-out of "
+            f"{asked['max_num_steps']} steps need {needed}; lower time_history or max_num_steps, "
+            "or make longer trajectories"
+        )
+
+
+def _progress(module: Any) -> float:
+    """Return the part of the training that is done, 0 where the host cannot tell."""
+    trainer = module._trainer  # noqa: SLF001  (the public one raises where there is none)
+    if trainer is None:
+        return 0.0
+    if trainer.max_steps > 0:
+        return trainer.global_step / trainer.max_steps
+    return trainer.current_epoch / trainer.max_epochs if (trainer.max_epochs or 0) > 0 else 0.0
