@@ -8,6 +8,15 @@ import sys
 if 0:  # for the type checker: Python leaves this out
     from typing import Any  # noqa: F401  (in comments)
 
+    from wavelit_plugin.loss import WaveletLoss as WaveletLoss
+    from wavelit_plugin.model import WaveLiT as WaveLiT
+    from wavelit_plugin.model import WaveLiTConfig as WaveLiTConfig
+    from wavelit_plugin.plugins import activate as activate
+    from wavelit_plugin.plugins import deactivate as deactivate
+    from wavelit_plugin.plugins import report as report
+    from wavelit_plugin.wavelets import dwt as dwt
+    from wavelit_plugin.wavelets import idwt as idwt
+
 __version__ = "0.1.0"
 
 # Importing this package imports nothing else: a public name is loaded when it is first used.

@@ -4,49 +4,53 @@ A module that is watched here is also named in ``wavelit_plugin.WATCHED``, so th
 nothing but names is in memory until a host is imported.
 """
 
+from functools import partial
+
 from wavelit_plugin.autoload.records import HostRecord
 
+_NEURALOPERATOR = partial(
+    HostRecord,
+    host="neuraloperator",
+    distribution="neuraloperator",
+    versions=">=2.0,<3",
+    package="neuralop",
+)
+
+_PDEARENA = partial(
+    HostRecord,
+    host="pdearena",
+    distribution="pdearena",
+    versions=">=0.2,<0.3",
+    package="pdearena.version",
+    # its shipped files need 1.7, its epoch-end hooks less than 2
+    needs=(("pytorch-lightning", ">=1.7,<2"),),
+)
+
 BUILTIN: tuple[HostRecord, ...] = (
-    HostRecord(
-        host="neuraloperator",
-        distribution="neuraloperator",
-        versions=">=2.0,<3",
+    _NEURALOPERATOR(
         watched="neuralop.models.base_model",
         adapter="wavelit_plugin.hosts.neuraloperator:register_models",
-        package="neuralop",
     ),
-    HostRecord(
-        host="neuraloperator",
-        distribution="neuraloperator",
-        versions=">=2.0,<3",
+    _NEURALOPERATOR(
         watched="config.models",
         adapter="wavelit_plugin.hosts.neuraloperator:register_configs",
-        package="neuralop",
         beside=("zencfg",),  # any project may call a module config.models
     ),
-    HostRecord(
-        host="neuraloperator",
-        distribution="neuraloperator",
-        versions=">=2.0,<3",
+    _NEURALOPERATOR(
         watched="neuralop.training.trainer",
         adapter="wavelit_plugin.hosts.neuraloperator:register_criterion",
-        package="neuralop",
         only_if=("WAVELIT_CRITERION", "no criterion asked for"),
     ),
-    *(
-        HostRecord(
-            host="pdearena",
-            distribution="pdearena",
-            versions=">=0.2,<0.3",
-            watched=f"pdearena.models.{module}",
-            adapter=f"wavelit_plugin.hosts.{adapter}",
-            package="pdearena.version",
-            needs=(("pytorch-lightning", ">=1.7,<2"),),
-        )
-        for module, adapter in (
-            ("registry", "pdearena:register_models"),
-            ("pdemodel", "pdearena_training:register_training"),
-            ("cond_pdemodel", "pdearena_training:register_training"),
-        )
+    _PDEARENA(
+        watched="pdearena.models.registry",
+        adapter="wavelit_plugin.hosts.pdearena:register_models",
+    ),
+    _PDEARENA(
+        watched="pdearena.models.pdemodel",
+        adapter="wavelit_plugin.hosts.pdearena_training:register_training",
+    ),
+    _PDEARENA(
+        watched="pdearena.models.cond_pdemodel",
+        adapter="wavelit_plugin.hosts.pdearena_training:register_training",
     ),
 )
