@@ -37,7 +37,24 @@ class Column:
         )
 
 
+PDEARENA = (
+    Column("operator", "operator"),
+    Column("parameters", "parameters_count", 1, "{:,.0f}"),
+    Column("learning rate", "learning_rate"),
+    Column("seeds", "seeds_count"),
+    Column("one step, scaled L2", "one_step_scaledl2"),
+    Column("one step, MSE", "one_step_mse"),
+    Column("roll-out", "unrolled_loss_mean"),
+    Column("VRMSE scalar", "vrmse_scalar"),
+    Column("VRMSE x", "vrmse_vector_x"),
+    Column("VRMSE y", "vrmse_vector_y"),
+    Column("ms a step", "step_seconds", 1e3),
+)
+
 TABLES: dict[str, tuple[Column, ...]] = {
+    "pdearena-waves": PDEARENA,
+    "pdearena-flow": PDEARENA,
+    "pdearena-shallow": PDEARENA,
     "dwt": (
         Column("wavelet", "wavelet"),
         Column("grid", "space"),
