@@ -6,7 +6,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
-# hosts whose absence is a failure instead of a skip
+# hosts whose absence is a failure instead of a skip; pdearena gets an environment of its own
 HOSTS ?=
 
 run := $(VENV)/bin

@@ -2,12 +2,14 @@
 
     python integration_tests/run.py                        what this interpreter has, skip the rest
     python integration_tests/run.py --host neuraloperator  that host, or fail
+    python integration_tests/run.py --host pdearena        likewise, in an environment of its own
     python integration_tests/run.py --host NAME --own-environment
 
 A host is a folder beside this file. Asking for one by name makes its absence, or that of its
-checkout, a failure instead of a skip. With --own-environment its tests run in a virtual
-environment of its own, made from the extra of the same name and kept, keyed by the hash of what
-it was made from, in the folder that WAVELIT_ENVIRONMENTS names (default ~/.cache/wavelit-envs).
+checkout, a failure instead of a skip. With --own-environment, and always when it is asked for by
+name and has a constraints.txt of its own, its tests run in a virtual environment of its own. That
+is made from the extra of the same name and kept, keyed by the hash of what it was made from, in
+the folder that WAVELIT_ENVIRONMENTS names (default ~/.cache/wavelit-envs).
 """
 
 from __future__ import annotations
@@ -29,10 +31,14 @@ def hosts() -> list[str]:
     return sorted(path.parent.name for path in HERE.glob("*/conftest.py"))
 
 
+def has_constraints(host: str) -> bool:
+    """Whether the host needs versions that the repository's own environment does not have."""
+    return (HERE / host / "constraints.txt").is_file()
+
+
 def constraints(host: str) -> Path:
     """Return the host's own constraints file, or the repository's."""
-    own = HERE / host / "constraints.txt"
-    return own if own.is_file() else ROOT / "constraints.txt"
+    return (HERE / host if has_constraints(host) else ROOT) / "constraints.txt"
 
 
 def own_interpreter(host: str) -> str:
@@ -47,8 +53,9 @@ def own_interpreter(host: str) -> str:
         wanted = ["-c", str(constraints(host)), f"{ROOT}[{host},dev]"]
         subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
         (folder / "complete").touch()
-    # the package itself may have changed since
-    subprocess.run([python, "-m", "pip", "install", "--quiet", "--no-deps", "-e", ROOT], check=True)
+    # the package itself may have changed since; the extra dev holds what builds it
+    ours = ["--no-deps", "--no-build-isolation", "-e", str(ROOT)]
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *ours], check=True)
     return str(python)
 
 
@@ -56,14 +63,16 @@ def main() -> int:
     """Run pytest on the chosen hosts and return its exit code, the worst of several."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--host", action="append", choices=hosts(), help="ask for it by name")
-    parser.add_argument("--own-environment", action="store_true")
+    parser.add_argument("--own-environment", action="store_true", help="for all of these hosts")
     options, rest = parser.parse_known_args()
     asked = options.host or []
     worst = 0
     for host in asked or hosts():
-        python = own_interpreter(host) if options.own_environment else sys.executable
+        own = options.own_environment or (host in asked and has_constraints(host))
+        python = own_interpreter(host) if own else sys.executable
+        workers = ["-n", "auto"] if own else []  # where pytest-xdist is known to be
         environment = {**os.environ, "WAVELIT_REQUIRED_HOSTS": ",".join(asked)}
-        command = [python, "-m", "pytest", str(HERE / host), *rest]
+        command = [python, "-m", "pytest", str(HERE / host), *workers, *rest]
         worst = max(
             worst, subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
         )

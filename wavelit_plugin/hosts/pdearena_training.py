@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
@@ -34,12 +34,14 @@ class Module:
     Attributes:
         step: its method that is given a training batch.
         criterion: its attribute that holds the training criterion; empty where it takes no name.
+        registry: the name that its file gives to the registry it looks models up in.
         ndims: the space axes that it can train on.
         advice: what to use for others.
     """
 
     step: str
     criterion: str
+    registry: str
     ndims: tuple[int, ...]
     advice: str
 
@@ -49,13 +51,24 @@ MODULES = {
     "PDEModel": Module(
         step="train_step",
         criterion="train_criterion",
+        registry="MODEL_REGISTRY",
         ndims=(2,),
         advice=f"{_ONE_D}; three are for pdearena's Maxwell3DPDEModel",
     ),
     "Maxwell3DPDEModel": Module(
-        step="train_step", criterion="train_criterion", ndims=(3,), advice="two are for PDEModel"
+        step="train_step",
+        criterion="train_criterion",
+        registry="MODEL_REGISTRY",
+        ndims=(3,),
+        advice="two are for PDEModel",
     ),
-    "CondPDEModel": Module(step="step", criterion="criterion", ndims=(2,), advice=_ONE_D),
+    "CondPDEModel": Module(
+        step="step",
+        criterion="criterion",
+        registry="COND_MODEL_REGISTRY",
+        ndims=(2,),
+        advice=_ONE_D,
+    ),
 }
 
 
@@ -126,12 +139,13 @@ def register_training(module: ModuleType) -> Iterator[Registration]:
         cls = vars(module).get(name)
         # what it inherits is wrapped in its parent
         if cls is not None and cls.__module__ == module.__name__ and "__init__" in vars(cls):
-            yield _replace(cls, "__init__", _building(cls.__init__), "wavelet")
+            building = _building(cls.__init__, vars(module).get(facts.registry, {}))
+            yield _replace(cls, "__init__", building, "wavelet")
             yield _replace(cls, facts.step, _training(getattr(cls, facts.step)), "training step")
             yield _replace(cls, "setup", _starting(cls.setup), "setup")
 
 
-def _building(original: Callable[..., None]) -> Callable[..., None]:
+def _building(original: Callable[..., None], registry: Mapping[str, object]) -> Callable[..., None]:
     """Return ``__init__`` that knows our criteria and says early what cannot work."""
     signature = inspect.signature(original)
 
@@ -140,6 +154,8 @@ def _building(original: Callable[..., None]) -> Callable[..., None]:
         given = signature.bind(self, *args, **kwargs)
         name = given.arguments["criterion"]
         criterion = find_criterion(name)
+        if given.arguments.get("model") is None:
+            _check_name(given.arguments["name"], registry)
         _check_task(self, given.arguments["name"], given.arguments["pdeconfig"].n_spatial_dim)
         if criterion is not None:
             given.arguments["criterion"] = criterion.host
@@ -168,16 +184,13 @@ def _training(original: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _starting(original: Callable[..., None]) -> Callable[..., None]:
-    """Return ``setup`` that refuses a grid in the input, which the host announces and lacks."""
+    """Return ``setup`` that looks at the data first: the host fails later, and not plainly."""
 
     @functools.wraps(original)
     def setup(self: Any, stage: str) -> None:
         data = getattr(self.trainer, "datamodule", None)
-        if isinstance(self.model, WaveLiTFields) and getattr(data, "hparams", {}).get("usegrid"):
-            raise ConfigError(
-                "waveliT knows positions by itself and takes no grid channels, got usegrid: true; "
-                "set data.usegrid to false"
-            )
+        if isinstance(self.model, WaveLiTFields) and data is not None:
+            _check_data(data, self.pde.trajlen)
         original(self, stage)
 
     return setup
@@ -214,6 +227,12 @@ def _combined(criterion: Criterion) -> str:
     return f"{criterion.record.name}+{criterion.host}"
 
 
+def _check_name(name: str, registry: Mapping[str, object]) -> None:
+    """Raise ConfigError for a name that was meant for ours; the host's own error names none."""
+    if name not in registry and name.lower().startswith("wavelit"):
+        raise unknown_name("model", name, (known for known in registry if "waveliT" in known))
+
+
 def _check_task(module: Any, name: str, ndim: int) -> None:
     """Raise ConfigError unless our model and the host's module both know that many axes."""
     plain = name.removesuffix("-periodic")
@@ -242,6 +261,23 @@ def _check_length(module: Any) -> None:
             f"trajlen is {length}, but {history} frames of history and a roll-out of "
             f"{asked['max_num_steps']} steps need {needed}; lower time_history or max_num_steps, "
             "or make longer trajectories"
+        )
+
+
+def _check_data(data: Any, trajlen: int) -> None:
+    """Raise ConfigError for a grid in the input, and for trajectories shorter than announced."""
+    if data.hparams.get("usegrid"):
+        raise ConfigError(
+            "waveliT knows positions by itself and takes no grid channels, got usegrid: true; "
+            "set data.usegrid to false"
+        )
+    # the pipes that yield whole trajectories; that of validation is not in every data module
+    pipe = getattr(data, "valid_dp2", getattr(data, "test_dp", ()))
+    frames = next((len(parts[0]) for parts in pipe), trajlen)
+    if frames < trajlen:
+        raise ConfigError(
+            f"trajlen is {trajlen}, but the trajectories in {data.data_dir} have {frames} frames; "
+            f"set data.pde.trajlen to {frames}, or make longer trajectories"
         )
 
 
