@@ -43,7 +43,8 @@ def test_the_commands_exist_with_their_options(line: str) -> None:
     words = line.split()[1:]
     depth = 2 if words[0] == "data" else 1
     help_text = CliRunner().invoke(wavelit, [*words[:depth], "--help"]).output
-    own = words[depth:] if words[0] != "run" else words[1 : words.index("train_darcy.py")]
+    script = next((i for i, word in enumerate(words) if word.endswith(".py")), len(words))
+    own = words[depth:script]  # what follows a script is the script's own
     for option in (word for word in own if word.startswith("--")):
         assert re.search(rf"{option}\b", help_text), f"{option} of {line!r}"
 
