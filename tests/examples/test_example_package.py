@@ -127,5 +127,7 @@ def test_doctor_and_list_show_it(run: Run, installed: Path, tmp_path: Path) -> N
     (host,) = [status for status in found["hosts"] if status["host"] == "hello_trainer"]
     assert (host["watched"], host["state"]) == ("hello_trainer.registry", "applied")
     assert host["names"] == [*OURS, "wavelet", "l1"]
+    assert (host["distribution"], host["installed"]) == ("hello-trainer", "1.0")
+    assert host["supported"] == ">=1,<2"
     listed = run(*wavelit, "list", "criteria", "--json", path=(installed,), cwd=tmp_path)
     assert [row["name"] for row in json.loads(listed.stdout)["criteria"]] == ["wavelet", "l1"]

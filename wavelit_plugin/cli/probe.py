@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
+
+from wavelit_plugin.autoload.records import HostRecord, HostStatus
+from wavelit_plugin.autoload.versions import installed_version
 
 
 def probe(watched: Sequence[str]) -> dict[str, Any]:
@@ -27,10 +30,23 @@ def probe(watched: Sequence[str]) -> dict[str, Any]:
     from wavelit_plugin.autoload import SENTRY
 
     called = SENTRY.relieved or SENTRY in sys.meta_path
-    from wavelit_plugin.plugins import report
+    from wavelit_plugin.plugins import hosts, report
 
-    statuses = [asdict(status) for status in report()]
+    told = {record.watched: record for record in hosts()}
+    statuses = [{**asdict(status), **_versions(told, status)} for status in report()]
     return {"called": called, "errors": errors, "statuses": statuses}
+
+
+def _versions(told: Mapping[str, HostRecord], status: HostStatus) -> dict[str, str | None]:
+    """Return what a plugin's hook says of its host, which its announcement could not hold."""
+    if status.distribution or status.watched not in told:
+        return {}
+    record = told[status.watched]
+    return {
+        "distribution": record.distribution,
+        "supported": record.versions,
+        "installed": installed_version(record),
+    }
 
 
 def _import_error(name: str) -> str:
