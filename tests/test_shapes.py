@@ -1,5 +1,7 @@
 """The shape checks: they let good input through and name the axis and the sizes of bad input."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -20,6 +22,12 @@ def test_boundaries_keep_the_order_of_the_axes() -> None:
 @pytest.mark.parametrize("boundary", [["wall"], ["wall", "wall", "open"], []])
 def test_a_wrong_number_of_boundaries_is_refused(boundary: list[str]) -> None:
     with pytest.raises(ConfigError, match=rf"each of 2 axes, got {len(boundary)}"):
+        per_axis(boundary, 2)
+
+
+@pytest.mark.parametrize("boundary", [None, 2])
+def test_what_is_no_name_at_all_is_refused(boundary: Any) -> None:
+    with pytest.raises(ConfigError, match=f"one for each axis, got {boundary}"):
         per_axis(boundary, 2)
 
 

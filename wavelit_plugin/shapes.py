@@ -38,6 +38,8 @@ def per_axis(boundary: str | Sequence[str], ndim: int) -> tuple[Boundary, ...]:
     >>> per_axis("open", 2)
     ('open', 'open')
     """
+    if not isinstance(boundary, str | Sequence):
+        raise ConfigError(f"boundary must be one name or one for each axis, got {boundary!r}")
     names = (boundary,) * ndim if isinstance(boundary, str) else tuple(boundary)
     if len(names) != ndim:
         raise ConfigError(

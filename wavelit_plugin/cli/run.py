@@ -12,7 +12,11 @@ from wavelit_plugin.cli.launch import prepare, run_script
 
 
 @click.command("run", context_settings={"allow_interspersed_args": False})
-@click.option("--criterion", metavar="NAME", help="Add this loss to the script's own: wavelet.")
+@click.option(
+    "--criterion",
+    metavar="NAME",
+    help="Add this loss to the script's own: see wavelit list criteria.",
+)
 @click.argument("script", type=click.Path(path_type=Path))
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(criterion: str | None, script: Path, arguments: tuple[str, ...]) -> Callable[[], None]:
