@@ -52,9 +52,7 @@ PDEARENA = (
 )
 
 TABLES: dict[str, tuple[Column, ...]] = {
-    "pdearena-waves": PDEARENA,
     "pdearena-flow": PDEARENA,
-    "pdearena-shallow": PDEARENA,
     "dwt": (
         Column("wavelet", "wavelet"),
         Column("grid", "space"),
