@@ -33,18 +33,8 @@ def small(kind: str, scalars: int, vectors: int, **more: object) -> dict[str, ob
 
 
 def plain_module(criterion: str, *, scalars: int = 1, vectors: int = 1) -> Any:
-    return import_module("pdearena.models.pdemodel").PDEModel(
-        name="small",
-        time_history=1,
-        time_future=1,
-        time_gap=0,
-        max_num_steps=5,
-        activation="gelu",
-        criterion=criterion,
-        lr=1e-3,
-        pdeconfig=pde(scalars, vectors),
-        model=small("WaveLiTFields", scalars, vectors),
-    )
+    made = small("WaveLiTFields", scalars, vectors)
+    return _stepping("PDEModel", criterion, pdeconfig=pde(scalars, vectors), model=made)
 
 
 def cond_module(criterion: str, *, scalars: int = 1, vectors: int = 1) -> Any:
@@ -61,7 +51,13 @@ def cond_module(criterion: str, *, scalars: int = 1, vectors: int = 1) -> Any:
 
 
 def maxwell_module(criterion: str) -> Any:
-    return import_module("pdearena.models.pdemodel").Maxwell3DPDEModel(
+    made = small("WaveLiTFields", 0, 2, n_dims=3)
+    return _stepping("Maxwell3DPDEModel", criterion, pdeconfig=pde(0, 2, ndim=3), model=made)
+
+
+def _stepping(name: str, criterion: str, **data: Any) -> Any:
+    """Return one of the host's modules that predict the next frame."""
+    return getattr(import_module("pdearena.models.pdemodel"), name)(
         name="small",
         time_history=1,
         time_future=1,
@@ -70,8 +66,7 @@ def maxwell_module(criterion: str) -> Any:
         activation="gelu",
         criterion=criterion,
         lr=1e-3,
-        pdeconfig=pde(0, 2, ndim=3),
-        model=small("WaveLiTFields", 0, 2, n_dims=3),
+        **data,
     )
 
 

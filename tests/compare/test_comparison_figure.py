@@ -16,7 +16,7 @@ from wavelit_plugin.errors import HostError
 
 
 @pytest.fixture
-def test_data() -> Trajectories:
+def reference() -> Trajectories:
     generator = torch.Generator().manual_seed(1)
     truth = torch.randn(1, 11, 3, 8, 6, generator=generator)
     return Trajectories(
@@ -36,27 +36,27 @@ def panels(figure: Figure) -> dict[tuple[int, str], object]:
     return {(i // 5, titles[i % 5]): ax.images[0] for i, ax in enumerate(axes)}
 
 
-def test_each_time_shows_truth_predictions_and_errors(test_data: Trajectories) -> None:
-    results = [off_by(test_data, "A", 0.5), off_by(test_data, "B", 2.0)]
-    found = panels(rollout_figure(results, test_data))
+def test_each_time_shows_truth_predictions_and_errors(reference: Trajectories) -> None:
+    results = [off_by(reference, "A", 0.5), off_by(reference, "B", 2.0)]
+    found = panels(rollout_figure(results, reference))
     columns = ("truth", "A", "B", "|error| of A", "|error| of B")
     assert list(found) == [(row, title) for row in range(3) for title in columns]
 
 
-def test_panels_show_the_values_of_the_time_in_their_row(test_data: Trajectories) -> None:
-    results = [off_by(test_data, "A", 0.5), off_by(test_data, "B", 2.0)]
-    found = panels(rollout_figure(results, test_data))
+def test_panels_show_the_values_of_the_time_in_their_row(reference: Trajectories) -> None:
+    results = [off_by(reference, "A", 0.5), off_by(reference, "B", 2.0)]
+    found = panels(rollout_figure(results, reference))
     for row, time in enumerate((1, 5, 10)):
         shown = torch.as_tensor(found[row, "truth"].get_array())  # type: ignore[attr-defined]
-        torch.testing.assert_close(shown, test_data.truth[0, time, 0].T, rtol=0, atol=0)
+        torch.testing.assert_close(shown, reference.truth[0, time, 0].T, rtol=0, atol=0)
         error = torch.as_tensor(found[row, "|error| of B"].get_array())  # type: ignore[attr-defined]
         # rounding of truth + 2 - truth in float32
         torch.testing.assert_close(error, torch.full((6, 8), 2.0), rtol=0, atol=1e-6)
 
 
-def test_a_row_has_one_scale_for_fields_and_one_for_errors(test_data: Trajectories) -> None:
-    results = [off_by(test_data, "A", 0.5), off_by(test_data, "B", 2.0)]
-    found = panels(rollout_figure(results, test_data))
+def test_a_row_has_one_scale_for_fields_and_one_for_errors(reference: Trajectories) -> None:
+    results = [off_by(reference, "A", 0.5), off_by(reference, "B", 2.0)]
+    found = panels(rollout_figure(results, reference))
     for row in range(3):
         fields = {found[row, name].get_clim() for name in ("truth", "A", "B")}  # type: ignore[attr-defined]
         errors = {found[row, f"|error| of {name}"].get_clim() for name in ("A", "B")}  # type: ignore[attr-defined]
@@ -66,9 +66,9 @@ def test_a_row_has_one_scale_for_fields_and_one_for_errors(test_data: Trajectori
         assert errors.pop()[0] == 0.0
 
 
-def test_short_trajectories_show_the_times_they_have(test_data: Trajectories) -> None:
+def test_short_trajectories_show_the_times_they_have(reference: Trajectories) -> None:
     short = Trajectories(
-        fields=test_data.fields, truth=test_data.truth[:, :6], constants=test_data.constants
+        fields=reference.fields, truth=reference.truth[:, :6], constants=reference.constants
     )
     figure = rollout_figure([off_by(short, "A", 1.0)], short)
     labels = [ax.get_ylabel() for ax in figure.axes if ax.get_ylabel().startswith("step")]
@@ -76,16 +76,16 @@ def test_short_trajectories_show_the_times_they_have(test_data: Trajectories) ->
 
 
 def test_the_file_is_a_png_and_nothing_else_is_left(
-    test_data: Trajectories, tmp_path: Path
+    reference: Trajectories, tmp_path: Path
 ) -> None:
-    write_figure(rollout_figure([off_by(test_data, "A", 1.0)], test_data), tmp_path / "x.png")
+    write_figure(rollout_figure([off_by(reference, "A", 1.0)], reference), tmp_path / "x.png")
     assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
     assert (tmp_path / "x.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_matplotlib_the_error_names_the_extra(
-    test_data: Trajectories, monkeypatch: pytest.MonkeyPatch
+    reference: Trajectories, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "find_spec", lambda _: None)
     with pytest.raises(HostError, match=r"install wavelit-plugin\[report\]"):
-        rollout_figure([], test_data)
+        rollout_figure([], reference)

@@ -5,7 +5,7 @@ Its batches are (batch, frame, field, *space): scalar fields, then the component
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from types import ModuleType
@@ -77,7 +77,7 @@ class WaveLiTFields(nn.Module):
         vectors = tuple(
             tuple(range(first, first + n_dims)) for first in range(fields[0], len(names), n_dims)
         )
-        known = {"ndim": n_dims, **self.meaning(vectors), **_plain(knobs)}
+        known = {"ndim": n_dims, **self.meaning(vectors), **knobs}
         self.core = WaveLiT(
             WaveLiTConfig.preset(
                 preset,
@@ -238,10 +238,3 @@ def parameter_count(kind: str | None) -> int:
 
 def _entry(kind: type[nn.Module], **init: object) -> Entry:
     return Entry(class_path=f"{kind.__module__}.{kind.__qualname__}", init_args=init)
-
-
-def _plain(knobs: Mapping[str, Any]) -> dict[str, Any]:
-    """Replace the containers of a parsed YAML file by plain lists and dicts."""
-    return {
-        key: _plain(value) if isinstance(value, Mapping) else value for key, value in knobs.items()
-    }

@@ -33,7 +33,7 @@ class Module:
 
     Attributes:
         step: its method that is given a training batch.
-        criterion: its attribute that holds the training criterion; empty where it takes no name.
+        criterion: its attribute that holds the training criterion.
         registry: the name that its file gives to the registry it looks models up in.
         ndims: the space axes that it can train on.
         advice: what to use for others.
