@@ -192,16 +192,18 @@ def _neighbour_rooms(
 
 
 def draw_pulses(generator: Generator, grid: Grid, *, density: Float[Tensor, " *medium"]) -> Cells:
-    """Return a pressure of 1-3 Gaussian pulses, amplitude 0.5-1.5, width 0.02-0.05.
+    """Return a pressure of 1-3 Gaussian pulses, amplitude 8-24, width 0.02-0.05.
 
-    The density may be given on another grid of the same domain.
+    The equations are linear, so the amplitude is free: this one makes the fields of a trajectory
+    about 1, as trainers need that do not normalise. The density may be given on another grid of
+    the same domain.
 
     Centres keep four widths from a border that is not periodic (the pulse is below 4e-4 there)
     and avoid maze walls, which would keep most of the pulse inside them.
     """
     pressure = grid.full(0.0)
     for _ in range(integer(generator, 1, 3)):
-        amplitude, width = uniform(generator, 0.5, 1.5), uniform(generator, 0.02, 0.05)
+        amplitude, width = uniform(generator, 8.0, 24.0), uniform(generator, 0.02, 0.05)
         margin = 0.0 if grid.periodic else 4.0 * width
         centre = _draw_centre(generator, margin=margin, density=density)
         pressure = pressure + amplitude * torch.exp(
