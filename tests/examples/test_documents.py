@@ -37,9 +37,15 @@ def test_a_block_is_literally_a_part_of_the_file_that_it_is_said_to_be(
 
 def test_the_guide_shows_all_that_an_adapter_consists_of() -> None:
     names = {Path(name).name for name, _ in shown()}
-    assert {"README.md", "registry.py", "pyproject.toml", "adapter.py", "plugin.py", "demo.py"} == (
-        names
-    )
+    assert {
+        "README.md",
+        "registry.py",
+        "pyproject.toml",
+        "adapter.py",
+        "plugin.py",
+        "demo.py",
+        "operators.py",
+    } == (names)
     assert GUIDE.count("```") == 2 * len(shown())
 
 

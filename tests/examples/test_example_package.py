@@ -56,6 +56,23 @@ assert float(total(first[:, :0], first[:, :0])) == 0.0
 print(json.dumps([counted.shape, counted[0, 0, 0].tolist(), counted.std((0, 1, 2)).tolist()]))
 """
 
+# both on a task that they take, and what they say of one axis and of a constant beside the fields
+OPERATORS = """
+import json, torch
+from dataclasses import replace
+from wavelit_plugin.plugins import operators
+from wavelit_plugin.plugins.types import GridTask
+task = GridTask(in_channels=2, out_channels=2, size=(8, 12), boundary=("periodic",) * 2,
+                continues=True, fields=("u", "v"))
+line, more = replace(task, size=(8,), boundary=("open",)), replace(task, in_channels=3)
+found = {}
+for record in operators():
+    if record.ecosystem in ("hello_trainer", "hello-trainer"):
+        shape = record.build(task, None)(torch.randn(2, 2, 8, 12)).shape
+        found[record.name] = [record.missing(), shape, record.takes(line), record.takes(more)]
+print(json.dumps(found))
+"""
+
 REPORT = """
 import json, hello_trainer
 from wavelit_plugin.plugins import report
@@ -131,3 +148,22 @@ def test_doctor_and_list_show_it(run: Run, installed: Path, tmp_path: Path) -> N
     assert host["supported"] == ">=1,<2"
     listed = run(*wavelit, "list", "criteria", "--json", path=(installed,), cwd=tmp_path)
     assert [row["name"] for row in json.loads(listed.stdout)["criteria"]] == ["wavelet", "l1"]
+
+
+def test_its_operator_and_its_model_can_be_compared(
+    run: Run, installed: Path, tmp_path: Path
+) -> None:
+    wavelit = ("-m", "wavelit_plugin.cli", "list", "operators", "--json")
+    listed = run(*wavelit, path=(installed,), cwd=tmp_path)
+    rows = {row["name"]: row for row in json.loads(listed.stdout)["operators"]}
+    for name, ecosystem in (("hello_trainer/linear", "hello_trainer"), (OURS[-1], "hello-trainer")):
+        assert (rows[name]["ecosystem"], rows[name]["available"]) == (ecosystem, "yes")
+
+
+def test_its_operators_do_the_tasks_that_they_take(printed: Any) -> None:
+    found, stderr = printed(OPERATORS)
+    assert found == {
+        "hello_trainer/linear": [None, [2, 2, 8, 12], "2-D only", "as many outputs as inputs only"],
+        "waveliT-tiny": [None, [2, 2, 8, 12], None, None],
+    }
+    assert stderr == ""

@@ -12,9 +12,15 @@ from typing import Any
 import pytest
 from torch import nn
 
-from wavelit_plugin.plugins import criteria, hosts, manager, models
+from wavelit_plugin.plugins import criteria, hosts, manager, models, operators
 from wavelit_plugin.plugins.specs import hookimpl
-from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord
+from wavelit_plugin.plugins.types import (
+    CriterionRecord,
+    GridTask,
+    HostRecord,
+    ModelRecord,
+    OperatorRecord,
+)
 
 MODEL = ModelRecord(name="identity", build=lambda **_knobs: nn.Identity(), summary="none")
 CRITERION = CriterionRecord(name="l1", build=nn.L1Loss, summary="absolute error")
@@ -140,3 +146,75 @@ def test_plugins_are_loaded_once(install: Install) -> None:
     models()
     install("late", wavelit_criteria=hook("wavelit_criteria", CRITERION))
     assert CRITERION not in criteria()
+
+
+OPERATOR = OperatorRecord(
+    name="mine/identity",
+    summary="",
+    ecosystem="mine",
+    build=lambda _task, _width: nn.Identity(),
+)
+
+
+def test_a_plugin_provides_operators(install: Install) -> None:
+    install("one", wavelit_operators=hook("wavelit_operators", OPERATOR))
+    assert operators()[-1] == OPERATOR
+
+
+def test_a_plugins_model_is_an_operator_named_after_its_plugin(install: Install) -> None:
+    install("one", wavelit_models=hook("wavelit_models", MODEL))
+    (record,) = [record for record in operators() if record.name == MODEL.name]
+    assert record.ecosystem == "one"
+    task = GridTask(
+        in_channels=2,
+        out_channels=1,
+        size=(8,),
+        boundary=("open",),
+        continues=True,
+        fields=("u",),
+    )
+    assert isinstance(record.build(task, None), nn.Identity)
+    assert list(record.widths(task)) == []
+
+
+def test_a_model_is_built_for_the_channels_and_axes_of_the_task(install: Install) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def build(**knobs: Any) -> nn.Module:
+        asked.append(knobs)
+        return nn.Identity()
+
+    install(
+        "one",
+        wavelit_models=hook("wavelit_models", ModelRecord(name="m", build=build, summary="")),
+    )
+    task = GridTask(
+        in_channels=3,
+        out_channels=2,
+        size=(8, 8),
+        boundary=("open", "wall"),
+        continues=True,
+        fields=("u", "v"),
+    )
+    operators()[-1].build(task, None)
+    assert asked == [{"in_channels": 3, "out_channels": 2, "ndim": 2}]
+
+
+def test_an_operator_goes_before_a_model_of_its_name(install: Install) -> None:
+    ours = ModelRecord(name=OPERATOR.name, build=nn.Identity, summary="")
+    install(
+        "one",
+        wavelit_models=hook("wavelit_models", ours),
+        wavelit_operators=hook("wavelit_operators", OPERATOR),
+    )
+    assert [record for record in operators() if record.name == OPERATOR.name] == [OPERATOR]
+
+
+def test_a_broken_plugin_hides_no_operator(
+    install: Install, caplog: pytest.LogCaptureFixture
+) -> None:
+    install("broken", wavelit_operators=hook("wavelit_operators", MODEL))
+    install("good", wavelit_operators=hook("wavelit_operators", OPERATOR))
+    assert {"waveliT", "persistence", OPERATOR.name} <= {record.name for record in operators()}
+    (line,) = warnings_of(caplog)
+    assert "expected OperatorRecord records" in line

@@ -36,6 +36,22 @@ def criteria() -> list[Row]:
     return [{"name": record.name, "summary": record.summary} for record in records()]
 
 
+def operators() -> list[Row]:
+    """Operators that can be compared, and why one cannot be here."""
+    from wavelit_plugin.plugins import operators as records
+
+    return [
+        {
+            "name": record.name,
+            "ecosystem": record.ecosystem,
+            "summary": record.summary,
+            # what to do about it would fill the table; the comparison says it
+            "available": (record.missing() or "yes").partition(";")[0],
+        }
+        for record in records()
+    ]
+
+
 def presets() -> list[Row]:
     """Presets and their knobs; parameters in two dimensions with three fields."""
     from wavelit_plugin.model import PRESETS
@@ -112,6 +128,7 @@ def problems() -> list[Row]:
 CATALOGUES: Mapping[str, Callable[[], list[Row]]] = MappingProxyType(
     {
         "models": models,
+        "operators": operators,
         "presets": presets,
         "criteria": criteria,
         "wavelets": wavelets,

@@ -6,7 +6,7 @@ import json
 
 import click
 
-KINDS = ("models", "presets", "criteria", "wavelets", "hosts", "problems")
+KINDS = ("models", "operators", "presets", "criteria", "wavelets", "hosts", "problems")
 
 
 @click.command("list")

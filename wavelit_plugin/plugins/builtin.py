@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib import import_module
 
 from torch import nn
 
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import PRESETS, WaveLiT, WaveLiTConfig
+from wavelit_plugin.plugins.baselines import BASELINES
 from wavelit_plugin.plugins.specs import hookimpl
-from wavelit_plugin.plugins.types import CriterionRecord, ModelRecord
+from wavelit_plugin.plugins.types import CriterionRecord, ModelRecord, OperatorRecord
+from wavelit_plugin.plugins.wavelit_operators import preset_operators, preset_summary
+
+# by name, as hosts are in the layer above; none of them imports its host before it is asked to
+_HOSTS = (
+    "wavelit_plugin.hosts.neuraloperator_operators",
+    "wavelit_plugin.hosts.pdearena_operators",
+    "wavelit_plugin.hosts.the_well_operators",
+)
 
 
 @hookimpl
 def wavelit_models() -> list[ModelRecord]:
     """One model a preset."""
     return [
-        ModelRecord(name=name, build=partial(_preset, name), summary=_summary(name))
+        ModelRecord(name=name, build=partial(_preset, name), summary=preset_summary(name))
         for name in PRESETS
     ]
 
@@ -29,11 +39,13 @@ def wavelit_criteria() -> list[CriterionRecord]:
     return [CriterionRecord(name="wavelet", build=WaveletLoss, summary=summary, term=term)]
 
 
+@hookimpl
+def wavelit_operators() -> list[OperatorRecord]:
+    """Our presets, the baselines, and the operators of the hosts that we know."""
+    theirs = [record for module in _HOSTS for record in import_module(module).OPERATORS]
+    return [*preset_operators(), *BASELINES, *theirs]
+
+
 def _preset(name: str, *, in_channels: int, out_channels: int, **knobs: object) -> nn.Module:
     sizes = {"in_channels": in_channels, "out_channels": out_channels}
     return WaveLiT(WaveLiTConfig.preset(name, **sizes, **knobs))  # type: ignore[arg-type]
-
-
-def _summary(name: str) -> str:
-    knobs = ", ".join(f"{knob} {value}" for knob, value in PRESETS[name].items())
-    return f"wavelet neural PDE solver: {knobs}"

@@ -11,9 +11,10 @@ import pluggy
 
 from wavelit_plugin.autoload.switches import complain
 from wavelit_plugin.plugins import builtin, specs
-from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord
+from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord, OperatorRecord
+from wavelit_plugin.plugins.wavelit_operators import model_operator
 
-Record = TypeVar("Record", HostRecord, ModelRecord, CriterionRecord)
+Record = TypeVar("Record", HostRecord, ModelRecord, CriterionRecord, OperatorRecord)
 
 
 @cache
@@ -42,6 +43,17 @@ def criteria() -> tuple[CriterionRecord, ...]:
     return _by_name(_ask("wavelit_criteria", CriterionRecord))
 
 
+def operators() -> tuple[OperatorRecord, ...]:
+    """Return the operators of all plugins, this package's first; of equal names the first stays.
+
+    A model is an operator too, unless an operator has its name.
+    """
+    known = {record.name: record for record in _by_name(_ask("wavelit_operators", OperatorRecord))}
+    for plugin, model in _answers("wavelit_models", ModelRecord):
+        known.setdefault(model.name, model_operator(model, plugin))
+    return tuple(known.values())
+
+
 def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> None:
     try:
         manager.register(entry.load(), name=entry.name)
@@ -53,7 +65,11 @@ def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> None:
 
 
 def _ask(hook: str, kind: type[Record]) -> Iterator[Record]:
-    """Call a hook plugin by plugin, so that one that fails hides no other."""
+    return (record for _plugin, record in _answers(hook, kind))
+
+
+def _answers(hook: str, kind: type[Record]) -> Iterator[tuple[str, Record]]:
+    """Call a hook plugin by plugin, so that one that fails hides no other; yield who said what."""
     # in the order of registration, ours first
     for implementation in getattr(plugin_manager().hook, hook).get_hookimpls():
         try:
@@ -61,7 +77,7 @@ def _ask(hook: str, kind: type[Record]) -> Iterator[Record]:
         except (Exception, SystemExit) as error:  # noqa: BLE001  somebody else's plugin
             complain(f"{hook} of plugin {implementation.plugin_name} is skipped", error)
             continue
-        yield from records
+        yield from ((implementation.plugin_name, record) for record in records)
 
 
 def _checked(record: object, kind: type[Record]) -> Record:
@@ -70,7 +86,7 @@ def _checked(record: object, kind: type[Record]) -> Record:
     return record
 
 
-NamedRecord = TypeVar("NamedRecord", ModelRecord, CriterionRecord)
+NamedRecord = TypeVar("NamedRecord", ModelRecord, CriterionRecord, OperatorRecord)
 
 
 def _by_name(records: Iterator[NamedRecord]) -> tuple[NamedRecord, ...]:

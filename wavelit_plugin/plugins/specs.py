@@ -2,7 +2,7 @@
 
 import pluggy
 
-from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord
+from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord, OperatorRecord
 
 PROJECT = "wavelit"
 
@@ -23,3 +23,8 @@ def wavelit_models() -> list[ModelRecord]:  # type: ignore[empty-body]
 @hookspec
 def wavelit_criteria() -> list[CriterionRecord]:  # type: ignore[empty-body]
     """Return training criteria to offer by name."""
+
+
+@hookspec
+def wavelit_operators() -> list[OperatorRecord]:  # type: ignore[empty-body]
+    """Return operators that can be compared; import nothing that they come from."""

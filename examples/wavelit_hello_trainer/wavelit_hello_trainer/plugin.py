@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from wavelit_hello_trainer.operators import LINEAR
 from wavelit_plugin import WaveLiT, WaveLiTConfig
 from wavelit_plugin.errors import unknown_name
 from wavelit_plugin.plugins.specs import hookimpl
-from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord
+from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord, OperatorRecord
 
 HOST = HostRecord(
     host="hello_trainer",
@@ -67,3 +68,9 @@ def wavelit_models() -> list[ModelRecord]:
 def wavelit_criteria() -> list[CriterionRecord]:
     """One criterion."""
     return [CriterionRecord(name="l1", build=MeanAbsoluteError, summary="mean absolute error")]
+
+
+@hookimpl
+def wavelit_operators() -> list[OperatorRecord]:
+    """One operator; the model above is one too, without being named here."""
+    return [LINEAR]
