@@ -9,15 +9,15 @@ import os
 import platform
 import re
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
-from itertools import accumulate
 from pathlib import Path
 
 import torch
+
+from wavelit_plugin.compare import cost
 
 RESULTS = Path(__file__).parent / "results"
 SAMPLE_SECONDS = 0.02  # a sample repeats short calls for as long as this
@@ -79,7 +79,7 @@ def median_ratio(samples: Sequence[float], reference: Sequence[float]) -> float:
 def peak_bytes(call: Callable[[], object], device: str) -> int:
     """Return the most memory that a call holds at a time, its result included, its inputs not."""
     call()
-    return _peak_bytes_cuda(call) if device == "cuda" else _peak_bytes_cpu(call)
+    return cost.peak_bytes(call, torch.device(device))
 
 
 def write_results(
@@ -126,32 +126,6 @@ def _calls_per_sample(call: Callable[[], object], device: str) -> int:
 def _wait(device: str) -> None:
     if device == "cuda":
         torch.cuda.synchronize()
-
-
-def _peak_bytes_cuda(call: Callable[[], object]) -> int:
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
-    before = torch.cuda.memory_allocated()
-    call()
-    torch.cuda.synchronize()
-    return torch.cuda.max_memory_allocated() - before
-
-
-def _peak_bytes_cpu(call: Callable[[], object]) -> int:
-    # the profiler hooks torch's CPU allocator, so every temporary inside an operator counts, to the
-    # byte; what oneDNN takes for itself does not
-    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # it announces every start and stop
-    with torch.profiler.profile(
-        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
-    ) as profile:
-        call()
-    with tempfile.TemporaryDirectory() as folder:
-        trace = Path(folder) / "trace.json"
-        profile.export_chrome_trace(str(trace))
-        events = json.loads(trace.read_text())["traceEvents"]
-    changes = [event for event in events if event.get("name") == "[memory]"]
-    changes.sort(key=lambda event: event["ts"])
-    return max(accumulate((event["args"]["Bytes"] for event in changes), initial=0))
 
 
 def _allocator_settings() -> dict[str, str]:

@@ -19,6 +19,8 @@ COMMANDS: Mapping[str, str] = {
     "run": "wavelit_plugin.cli.run",
     "data": "wavelit_plugin.cli.data",
     "demo": "wavelit_plugin.cli.demo",
+    "compare": "wavelit_plugin.cli.compare",
+    "report": "wavelit_plugin.cli.report",
 }
 """The module of each command; its function is called ``command``."""
 

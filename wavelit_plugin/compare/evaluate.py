@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -9,8 +11,30 @@ from torch import Tensor
 from wavelit_plugin.compare.records import Errors, Step, Trajectories
 from wavelit_plugin.metrics import vrmse
 from wavelit_plugin.rollout import rollout
+from wavelit_plugin.shapes import Field
 
-_BATCH = 32
+_BATCH = 32  # samples predicted at once
+_NUMBERS = 2**23  # and numbers in their inputs, which large 3-D fields would exceed
+
+
+@torch.no_grad()
+def predictions(
+    step: Step, x: Field, y: Field, *, device: torch.device | str
+) -> Iterator[tuple[Field, Field]]:
+    """Yield prediction and truth batch by batch, on the device."""
+    size = batch_of(x)
+    for inputs, truth in zip(x.split(size), y.split(size), strict=True):
+        yield step(inputs.to(device)), truth.to(device)
+
+
+def batch_of(u: Tensor) -> int:
+    """Return how many samples, of axis 0, are predicted at once.
+
+    >>> sizes = ((100, 5, 64, 64), (9, 6, 128, 128, 128))
+    >>> [batch_of(torch.empty(size, device="meta")) for size in sizes]
+    [32, 1]
+    """
+    return max(1, min(_BATCH, _NUMBERS // max(1, u[0].numel())))
 
 
 @torch.no_grad()
@@ -19,11 +43,8 @@ def one_step_error(step: Step, test: Trajectories) -> float:
     states, targets = test.truth[:, :-1], test.truth[:, 1:]
     constants = test.constants[:, None].expand(-1, states.shape[1], *test.constants.shape[1:])
     inputs = torch.cat([states, constants], dim=2).flatten(0, 1)
-    parts = [
-        vrmse(step(u), target)
-        for u, target in zip(inputs.split(_BATCH), targets.flatten(0, 1).split(_BATCH), strict=True)
-    ]
-    return float(torch.cat(parts).mean())
+    pairs = predictions(step, inputs, targets.flatten(0, 1), device=inputs.device)
+    return float(torch.cat([vrmse(prediction, truth) for prediction, truth in pairs]).mean())
 
 
 def roll_out(step: Step, test: Trajectories) -> Float[Tensor, "trajectory step field *space"]:

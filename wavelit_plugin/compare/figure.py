@@ -36,8 +36,8 @@ def rollout_figure(
 ) -> Figure:
     """Return a figure with a row a time and the columns truth, roll-outs, error maps.
 
-    All fields of a row share one colour scale, symmetric about zero; all error maps of a row
-    share another. The VRMSE of the shown field stands under each error map.
+    All fields of a row share one colour scale, symmetric about zero where the sign changes; all
+    error maps of a row share another. The VRMSE of the shown field stands under each error map.
 
     Args:
         results: the operators to show, in order.
@@ -77,24 +77,38 @@ def write_figure(figure: Figure, path: Path) -> None:
     partial.replace(path)
 
 
+def field_scale(truth: Tensor) -> tuple[str, float, float]:
+    """Return colours and limits for a field: symmetric about zero where its sign changes."""
+    low, high = float(truth.min()), float(truth.max())
+    if low < 0 < high:
+        size = max(-low, high)
+        return "RdBu_r", -size, size
+    return "viridis", low, high if high > low else low + 1.0
+
+
+def error_scale(maps: Sequence[Tensor]) -> float:
+    """Return the largest 99.5 % point of error maps: single hot pixels would darken the rest."""
+    points = [float(part.quantile(0.995)) for e in maps if (part := e[e.isfinite()]).numel()]
+    return max(points, default=0.0) or 1.0
+
+
+def draw_image(ax: Any, u: Tensor, *, cmap: str, low: float, high: float, **how: Any) -> Any:
+    """Draw a plane without ticks: its first axis points right, its second up."""
+    ax.set_xticks([])
+    ax.set_yticks([])
+    return ax.imshow(u.T.cpu().numpy(), cmap=cmap, vmin=low, vmax=high, origin="lower", **how)
+
+
 def _draw_row(figure: Figure, row: Any, truth: Tensor, predictions: Sequence[Tensor]) -> None:
     """Draw truth, predictions and errors of one time, with one colour bar for each kind."""
     fields, errors = row[: len(predictions) + 1], row[len(predictions) + 1 :]
-    size = float(truth.abs().max()) or 1.0
+    cmap, low, high = field_scale(truth)
     for ax, u in zip(fields, (truth, *predictions), strict=True):
-        image = _draw(ax, u, cmap="RdBu_r", low=-size, high=size)
+        image = draw_image(ax, u, cmap=cmap, low=low, high=high)
     figure.colorbar(image, ax=list(fields), fraction=0.05, pad=0.01)
     maps = [(prediction - truth).abs() for prediction in predictions]
-    # the 99.5 % point: single hot pixels would darken the rest
-    high = max(float(e.flatten().quantile(0.995)) for e in maps) or 1.0
+    high = error_scale(maps)
     for ax, e, prediction in zip(errors, maps, predictions, strict=True):
-        image = _draw(ax, e, cmap="magma", low=0.0, high=high)
+        image = draw_image(ax, e, cmap="magma", low=0.0, high=high)
         ax.set_xlabel(f"VRMSE {float(vrmse(prediction[None, None], truth[None, None])):.2f}")
     figure.colorbar(image, ax=list(errors), fraction=0.05, pad=0.01, extend="max")
-
-
-def _draw(ax: Any, u: Tensor, *, cmap: str, low: float, high: float) -> Any:
-    ax.set_xticks([])
-    ax.set_yticks([])
-    # the first space axis is x, and y points up
-    return ax.imshow(u.T.cpu().numpy(), cmap=cmap, vmin=low, vmax=high, origin="lower")

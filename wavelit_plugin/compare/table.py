@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from wavelit_plugin.compare.records import WINDOWS, Budget, Result
+from wavelit_plugin.compare.runs import Estimate, Row
 
 
 def comparison_table(results: Sequence[Result], budget: Budget) -> Table:
@@ -25,6 +28,56 @@ def comparison_table(results: Sequence[Result], budget: Budget) -> Table:
         errors = [_shown(column[row], least=min(column)) for column in columns]
         table.add_row(result.operator, *_cost(result, budget), *errors)
     return table
+
+
+def rows_table(plan: Mapping[str, Any], rows: Sequence[Row]) -> Table:
+    """Return one row an operator with means over the seeds; the lowest of a column is bold.
+
+    Args:
+        plan: the content of ``plan.json``.
+        rows: of one comparison.
+    """
+    budget = ", ".join(f"{value:g} {unit}" for unit, value in plan["budget"].items())
+    seeds = max((row.seeds for row in rows), default=0)
+    table = Table(
+        title=f"{plan['data']['name']}: {budget} of batch {plan['batch_size']}, {seeds} seeds",
+        caption="VRMSE on test data, mean over seeds and half its 95 % interval; 1 is no better "
+        "than the field's mean. * the best rate is the smallest or largest that was tried",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("operator", no_wrap=True)
+    # a terminal has room for one window: the last that starts with the first step
+    whole = [name for row in rows for name in row.windows if name.startswith("1-")]
+    windows = whole[-1:]
+    costs = ("parameters", "best\nrate", "training\nseconds")
+    one = "1 step" if windows else "VRMSE"
+    for heading in (*costs, one, *(f"steps {name}" for name in windows)):
+        table.add_column(heading, justify="right", no_wrap=True)
+    errors = [[row.one_step, *(row.windows.get(name) for name in windows)] for row in rows]
+    least = [_least(column) for column in zip(*errors, strict=True)]
+    for row, values in zip(rows, errors, strict=True):
+        shown = (_estimate(value, low) for value, low in zip(values, least, strict=True))
+        table.add_row(row.label, *_row_costs(row), *shown)
+    return table
+
+
+def _row_costs(row: Row) -> tuple[str, str, str]:
+    if row.learning_rate is None:
+        return f"{row.parameters:,}", "-", "-"
+    rate = f"{row.learning_rate:g}{'*' if row.rate_at_edge else ''}"
+    return f"{row.parameters:,}", rate, f"{row.training_seconds:.1f}"
+
+
+def _least(column: Sequence[Estimate | None]) -> float:
+    return min((value.mean for value in column if value is not None), default=math.inf)
+
+
+def _estimate(value: Estimate | None, least: float) -> str:
+    if value is None:
+        return "diverged"
+    spread = "" if value.half is None else f" ± {value.half:.3f}"
+    text = f"{value.mean:.3f}{spread}"
+    return f"[bold]{text}[/bold]" if value.mean == least else text
 
 
 def _errors(result: Result) -> tuple[float, ...]:

@@ -1,0 +1,132 @@
+"""The order of the runs, and how long they will take."""
+
+from dataclasses import replace
+
+import pytest
+
+from wavelit_plugin.compare.plan import Entry, Job, Plan, middle_first
+from wavelit_plugin.compare.run_record import RunRecord
+
+PLAIN: dict[str, object] = {
+    "criterion": "mse",
+    "width": None,
+    "parameters": 1,
+    "steps": 1,
+    "training_seconds": 1.0,
+    "step_seconds": 1.0,
+    "inference_seconds": 1.0,
+    "peak_bytes": None,
+    "flops": None,
+    "curve": (),
+    "one_step": 0.0,
+    "relative_l2": 0.0,
+    "fields": {},
+    "rollout": None,
+    "spectrum": None,
+    "settings": "",
+}
+
+PLAN = Plan(
+    entries=(
+        Entry(label="a", rates=(1.0, 2.0, 4.0)),
+        Entry(label="b", rates=(0.1,)),
+        Entry(label="repeats", rates=()),
+    ),
+    seeds=3,
+)
+
+
+def done(job: Job, validation: float | None = 0.5, seconds: float = 1.0) -> RunRecord:
+    return RunRecord(
+        **PLAIN,  # type: ignore[arg-type]
+        operator=job.label,
+        label=job.label,
+        learning_rate=job.learning_rate,
+        seed=job.seed,
+        validation=validation,
+        diverged=validation is None,
+        run_seconds=seconds,
+    )
+
+
+def carried_out(
+    plan: Plan, validation: dict[tuple[str, float | None], float | None]
+) -> list[RunRecord]:
+    runs: list[RunRecord] = []
+    while (job := next(plan.missing(runs), None)) is not None:
+        runs.append(done(job, validation.get((job.label, job.learning_rate), 0.5)))
+    return runs
+
+
+def test_rates_come_first_then_seeds_at_the_best_and_the_operators_take_turns() -> None:
+    runs = carried_out(PLAN, {("a", 4.0): 0.1})
+    order = [(run.label, run.learning_rate, run.seed) for run in runs]
+    assert order == [
+        ("repeats", None, 0),
+        ("a", 2.0, 0),
+        ("b", 0.1, 0),
+        ("a", 1.0, 0),
+        ("a", 4.0, 0),
+        ("a", 4.0, 1),
+        ("b", 0.1, 1),
+        ("a", 4.0, 2),
+        ("b", 0.1, 2),
+    ]
+
+
+def test_a_plan_that_was_stopped_anywhere_goes_on_to_the_same_runs() -> None:
+    whole = carried_out(PLAN, {})
+    for stop in range(len(whole)):
+        runs = whole[:stop]
+        while (job := next(PLAN.missing(runs), None)) is not None:
+            runs = [*runs, done(job)]
+        assert runs == whole
+
+
+def test_finished_runs_are_not_repeated_whatever_their_order_is() -> None:
+    whole = carried_out(PLAN, {})
+    assert list(PLAN.missing(whole[::-1])) == []
+
+
+def test_what_diverges_at_every_rate_is_not_repeated() -> None:
+    runs = carried_out(PLAN, {("a", rate): None for rate in (1.0, 2.0, 4.0)})
+    assert [run.seed for run in runs if run.label == "a"] == [0, 0, 0]
+
+
+def test_a_rate_that_diverges_is_not_chosen() -> None:
+    runs = carried_out(PLAN, {("a", 1.0): None, ("a", 2.0): None})
+    assert [run.learning_rate for run in runs if run.label == "a" and run.seed] == [4.0, 4.0]
+
+
+def test_more_seeds_add_runs_and_keep_the_others() -> None:
+    whole = carried_out(PLAN, {})
+    more = list(replace(PLAN, seeds=4).missing(whole))
+    assert more == [
+        Job(label="a", learning_rate=1.0, seed=3),
+        Job(label="b", learning_rate=0.1, seed=3),
+    ]
+
+
+def test_runs_of_rates_not_yet_chosen_are_counted() -> None:
+    assert PLAN.left([]) == {"a": 5, "b": 3, "repeats": 1}
+    whole = carried_out(PLAN, {})
+    for stop, run in enumerate(whole):
+        before, after = PLAN.left(whole[:stop]), PLAN.left(whole[: stop + 1])
+        assert before[run.label] - after[run.label] == 1
+
+
+def test_the_time_left_is_that_of_the_operators_own_runs_where_there_are_any() -> None:
+    assert PLAN.seconds_left([]) is None
+    a = done(Job(label="a", learning_rate=2.0, seed=0), seconds=10.0)
+    # 4 runs of a; 3 of b and 1 of repeats, of which nothing is known but the overall mean
+    assert PLAN.seconds_left([a]) == 4 * 10.0 + 4 * 10.0
+    b = done(Job(label="b", learning_rate=0.1, seed=0), seconds=2.0)
+    assert PLAN.seconds_left([a, b]) == 4 * 10.0 + 2 * 2.0 + 6.0
+
+
+@pytest.mark.parametrize(
+    ("rates", "order"),
+    [((1.0,), (1.0,)), ((1.0, 2.0), (1.0, 2.0)), ((1.0, 2.0, 4.0, 8.0), (2.0, 4.0, 1.0, 8.0))],
+)
+def test_the_likeliest_rates_come_first(rates: tuple[float, ...], order: tuple[float, ...]) -> None:
+    assert middle_first(rates) == order

@@ -1,0 +1,104 @@
+"""``wavelit compare``: operators on one data set, under one budget, at their best."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wavelit_plugin.errors import HostError
+
+if TYPE_CHECKING:
+    from wavelit_plugin.compare.report import Report
+    from wavelit_plugin.compare.runs import Comparison
+
+_DATA = "A folder of data, FOLDER/NAME where it holds several, or a problem to simulate."
+_OPERATORS = (
+    "Names with commas between them: see wavelit list operators. NAME:CRITERION trains an operator "
+    "by that criterion instead of the mean squared error."
+)
+_MATCH = "parameters=NUMBER, seconds (a step takes as long as waveliT's) or native."
+
+
+@click.command("compare")
+@click.option("--data", required=True, help=_DATA)
+@click.option("--operators", required=True, help=_OPERATORS)
+@click.option("--budget", default="steps=2000", show_default=True, help="steps=N or seconds=S.")
+@click.option("--seeds", type=int, default=3, show_default=True, help="Runs at the best rate.")
+@click.option("--lr-grid", type=int, default=3, show_default=True, help="Learning rates to try.")
+@click.option("--match", default="parameters=1000000", show_default=True, help=_MATCH)
+@click.option("--predict", default="auto", show_default=True, help="state, change or auto.")
+@click.option("--batch-size", type=int, default=8, show_default=True)
+@click.option("--size", type=int, help="Points an axis, of a problem; default 64.")
+@click.option("--trajectories", type=int, help="For training, of a problem; default 64.")
+@click.option("--device", default="cpu", show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), default=Path("compare"), show_default=True)
+@click.option("--skip-missing", is_flag=True, help="Leave out operators that cannot take part.")
+@click.option("--json", "as_json", is_flag=True, help="Print the table as one JSON object.")
+def command(*, as_json: bool, **options: Any) -> int:
+    """Train OPERATORS on the same data and compare their errors and costs.
+
+    Each learning rate is tried on seed 0 and the best on validation data is repeated with the other
+    seeds. Finished runs are kept in the folder: a command that was stopped goes on where it was,
+    and one with more operators or seeds adds to the table. Writes report.html there.
+    """
+    from wavelit_plugin.cli.progress import plan_display
+    from wavelit_plugin.compare.comparison import compare
+    from wavelit_plugin.compare.request import compare_request
+
+    request = compare_request(**options)
+    try:
+        with plan_display() as watcher:
+            comparison = compare(request, watcher, command=("wavelit", *sys.argv[1:]))
+    except KeyboardInterrupt:
+        click.echo(
+            f"wavelit: interrupted; finished runs are kept in {request.out}, and the same command "
+            "goes on from there",
+            err=True,
+        )
+        return 130
+    click.echo(_as_json(comparison, request.out) if as_json else _as_text(comparison, request.out))
+    return 0
+
+
+def _as_json(comparison: Comparison, folder: Path) -> str:
+    from wavelit_plugin.compare.report.tables import as_plain
+    from wavelit_plugin.compare.runs import rows
+
+    report = _report(folder)
+    content = {
+        "folder": str(folder),
+        "plan": comparison.plan,
+        "rows": [as_plain(row) for row in rows(comparison)],
+        "report": None if report is None else report.as_plain(),
+    }
+    return json.dumps(content, indent=2, allow_nan=False)
+
+
+def _as_text(comparison: Comparison, folder: Path) -> str:
+    from rich.console import Console
+
+    from wavelit_plugin.compare.runs import rows
+    from wavelit_plugin.compare.table import rows_table
+
+    console = Console()
+    with console.capture() as captured:
+        console.print(rows_table(comparison.plan, rows(comparison)))
+    report = _report(folder)
+    if report is None:
+        return captured.get().rstrip()
+    return f"{captured.get()}{report.headline}\nwrote {report.page}"
+
+
+def _report(folder: Path) -> Report | None:
+    """Write the report; what it needs may be missing, which takes nothing from the results."""
+    from wavelit_plugin.compare.report import write_report
+
+    try:
+        return write_report(folder)
+    except HostError as error:
+        click.echo(f"wavelit: no report: {error}; then: wavelit report {folder}", err=True)
+        return None

@@ -1,0 +1,142 @@
+"""The operators of a comparison by name, each with the criterion that it is trained by."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from wavelit_plugin.errors import ConfigError, HostError, unknown_name
+from wavelit_plugin.plugins import criteria, operators
+from wavelit_plugin.plugins.types import CriterionRecord, GridTask, OperatorRecord
+from wavelit_plugin.shapes import Field
+
+Loss = Callable[[Field, Field], Tensor]
+
+MSE = "mse"
+"""The criterion of all that name no other: the mean squared error of normalised fields."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """An operator and its criterion.
+
+    Attributes:
+        record: the operator.
+        criterion: "mse" or the name of one of ``plugins.criteria``.
+    """
+
+    record: OperatorRecord
+    criterion: str = MSE
+
+    @property
+    def label(self) -> str:
+        """The operator's name, with the criterion where it is not the mean squared error."""
+        name = self.record.name
+        return name if self.criterion == MSE else f"{name}:{self.criterion}"
+
+    def rates(self, count: int) -> tuple[float, ...]:
+        """Return the learning rates to try, ascending; none where nothing is trained."""
+        return grid(self.record.learning_rates, count) if self.record.trains else ()
+
+
+def find_contestants(names: Sequence[str]) -> tuple[Contestant, ...]:
+    """Return the contestants of ``NAME`` or ``NAME:CRITERION``, each once.
+
+    Raises:
+        ConfigError: an unknown operator or criterion; the nearest name is shown.
+    """
+    known = {record.name: record for record in operators()}
+    found = [_contestant(name.strip(), known) for name in names]
+    return tuple({contestant.label: contestant for contestant in found}.values())
+
+
+def able(
+    contestants: Sequence[Contestant],
+    refusal: Callable[[OperatorRecord], str | None],
+    *,
+    skip: bool,
+    warn: Callable[[str], object],
+) -> tuple[Contestant, ...]:
+    """Return those that ``refusal`` has nothing to say about.
+
+    Args:
+        contestants: who wants to take part.
+        refusal: returns the reason why an operator cannot, or None.
+        skip: leave out the others instead of raising.
+        warn: told of everyone that is left out, in one line.
+
+    Raises:
+        HostError: ``skip`` is off and somebody cannot; all are named.
+        ConfigError: nobody is left.
+    """
+    reasons = {c.label: refusal(c.record) for c in contestants}
+    refused = [f"{label}: {reason}" for label, reason in reasons.items() if reason]
+    if refused and not skip:
+        raise HostError(
+            f"cannot compare {'; '.join(refused)}; leave out what cannot be had with "
+            "--skip-missing, or take it off the list"
+        )
+    if len(refused) == len(contestants):
+        raise ConfigError(f"no operator is left to compare: {'; '.join(refused)}")
+    for line in refused:
+        warn(f"left out {line}")
+    return tuple(c for c in contestants if not reasons[c.label])
+
+
+def criterion_of(contestant: Contestant, task: GridTask) -> Loss:
+    """Return the training loss of normalised fields."""
+    from torch.nn.functional import mse_loss
+
+    if contestant.criterion == MSE:
+        return mse_loss
+    record = next(c for c in criteria() if c.name == contestant.criterion)
+    return record.build(reduction="mean", **_known_boundary(record, task))
+
+
+def grid(rates: Sequence[float], count: int) -> tuple[float, ...]:
+    """Return ``count`` rates about the middle; beyond both ends the grid goes on evenly.
+
+    >>> grid((1.0, 2.0, 4.0), 1)
+    (2.0,)
+    >>> grid((1.0, 2.0, 4.0), 5)
+    (0.5, 1.0, 2.0, 4.0, 8.0)
+    """
+    found = list(rates)
+    while len(found) < count:
+        low, high = found[1] / found[0], found[-1] / found[-2]
+        # above first, so that an even number leans to the middle of an odd grid
+        found = [*found, _rounded(found[-1] * high)]
+        if len(found) < count:
+            found = [_rounded(found[0] / low), *found]
+    start = (len(found) - count) // 2
+    return tuple(found[start : start + count])
+
+
+def _rounded(rate: float) -> float:
+    return float(f"{rate:.3g}")
+
+
+def _contestant(name: str, known: dict[str, OperatorRecord]) -> Contestant:
+    if name in known:
+        return Contestant(record=known[name])
+    operator, colon, criterion = name.rpartition(":")
+    if not colon or operator not in known:
+        raise unknown_name("operator", operator or name, known)
+    names = [MSE, *(record.name for record in criteria())]
+    if criterion not in names:
+        raise unknown_name("criterion", criterion, names)
+    if not known[operator].trains and criterion != MSE:
+        raise ConfigError(f"{operator} is not trained by a criterion; write {operator}")
+    return Contestant(record=known[operator], criterion=criterion)
+
+
+def _known_boundary(record: CriterionRecord, task: GridTask) -> dict[str, tuple[str, ...]]:
+    """Return the boundary for a criterion that wants to know it."""
+    try:
+        accepted = inspect.signature(record.build).parameters
+    except ValueError:  # a built-in without a signature
+        return {}
+    return {"boundary": task.boundary} if "boundary" in accepted else {}

@@ -1,0 +1,122 @@
+"""Which runs a comparison consists of, what comes next and how long it will take. Pure."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from wavelit_plugin.compare.run_record import RunRecord
+from wavelit_plugin.compare.runs import best_rate
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One operator in the plan.
+
+    Attributes:
+        label: its label.
+        rates: learning rates to try on seed 0, ascending; none where nothing is trained.
+    """
+
+    label: str
+    rates: tuple[float, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A run to be done."""
+
+    label: str
+    learning_rate: float | None
+    seed: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Runs of all entries: rate by rate on seed 0, then seed by seed at the best rate.
+
+    The entries take turns, so that what disturbs the machine for a while disturbs all alike, and a
+    comparison that is stopped early has something to say of each.
+
+    Attributes:
+        entries: the operators.
+        seeds: runs of each at its best rate; one where nothing is trained.
+    """
+
+    entries: tuple[Entry, ...]
+    seeds: int
+
+    def missing(self, done: Sequence[RunRecord]) -> Iterator[Job]:
+        """Yield the runs that can be done now and are not, in order."""
+        finished = {(run.label, run.learning_rate, run.seed) for run in done}
+        for job in (*self._search(), *self._repeats(done)):
+            if (job.label, job.learning_rate, job.seed) not in finished:
+                yield job
+
+    def left(self, done: Sequence[RunRecord]) -> dict[str, int]:
+        """Return for each label how many runs are not done, also of rates not yet chosen."""
+        counts = dict.fromkeys((entry.label for entry in self.entries), 0)
+        for job in self.missing(done):
+            counts[job.label] += 1
+        for entry in self.entries:
+            if entry.rates and self._chosen(entry, done) is None:
+                counts[entry.label] += self.seeds - 1
+        return counts
+
+    def seconds_left(self, done: Sequence[RunRecord]) -> float | None:
+        """Return an estimate from the runs that are done; None before the first."""
+        if not done:
+            return None
+        overall = statistics.fmean(run.run_seconds for run in done)
+        own = {
+            label: [run.run_seconds for run in done if run.label == label]
+            for label in self.left(done)
+        }
+        return sum(
+            count * (statistics.fmean(own[label]) if own[label] else overall)
+            for label, count in self.left(done).items()
+        )
+
+    def _search(self) -> list[Job]:
+        turns = max((len(entry.rates) for entry in self.entries), default=0)
+        untrained = [
+            Job(label=entry.label, learning_rate=None, seed=0)
+            for entry in self.entries
+            if not entry.rates
+        ]
+        return untrained + [
+            Job(label=entry.label, learning_rate=rate, seed=0)
+            for turn in range(turns)
+            for entry in self.entries
+            for rate in middle_first(entry.rates)[turn : turn + 1]
+        ]
+
+    def _repeats(self, done: Sequence[RunRecord]) -> list[Job]:
+        chosen = {entry.label: self._chosen(entry, done) for entry in self.entries}
+        return [
+            Job(label=label, learning_rate=firsts.learning_rate, seed=seed)
+            for seed in range(1, self.seeds)
+            for label, firsts in chosen.items()
+            # what diverges at every rate has nothing to repeat
+            if firsts is not None and not firsts.diverged
+        ]
+
+    def _chosen(self, entry: Entry, done: Sequence[RunRecord]) -> RunRecord | None:
+        """Return the run of seed 0 at the best rate, once all rates were tried."""
+        firsts = {
+            run.learning_rate: run for run in done if run.label == entry.label and run.seed == 0
+        }
+        if not entry.rates or not set(entry.rates) <= set(firsts):
+            return None
+        return firsts[best_rate(firsts.values())]
+
+
+def middle_first(rates: Sequence[float]) -> tuple[float, ...]:
+    """Return the rates with the likeliest, the middle one, first.
+
+    >>> middle_first((1.0, 2.0, 4.0))
+    (2.0, 1.0, 4.0)
+    """
+    middle = (len(rates) - 1) / 2
+    return tuple(sorted(rates, key=lambda rate: abs(list(rates).index(rate) - middle)))

@@ -1,0 +1,187 @@
+"""One run of a comparison: build, train, measure. The same for every operator."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from wavelit_plugin.compare.contestants import MSE, Contestant, Loss, criterion_of
+from wavelit_plugin.compare.cost import forward_flops, inference_seconds, step_bytes
+from wavelit_plugin.compare.grid_data import Target, Units, task_of, units_of
+from wavelit_plugin.compare.matching import parameter_count
+from wavelit_plugin.compare.measure import (
+    one_step_errors,
+    roll_out,
+    rolled_trajectories,
+    samples,
+    validation_error,
+)
+from wavelit_plugin.compare.plan import Job
+from wavelit_plugin.compare.request import Spend
+from wavelit_plugin.compare.run_record import RunRecord
+from wavelit_plugin.compare.training import Report, Trained, Training, step_seconds, train
+from wavelit_plugin.data.readers import GridData
+from wavelit_plugin.plugins.types import OperatorRecord
+from wavelit_plugin.shapes import Field
+
+Samples = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """A finished run, and the fields to show where it was one of seed 0 that did not diverge."""
+
+    record: RunRecord
+    samples: Samples | None
+
+
+class Study:
+    """Data on the device, and what all runs have in common.
+
+    Args:
+        data: the data set.
+        target: what trained operators predict.
+        spend: the budget of a training.
+        batch_size: samples a step.
+        device: where to train.
+        settings: key of the comparison.
+    """
+
+    def __init__(
+        self,
+        data: GridData,
+        *,
+        target: Target,
+        spend: Spend,
+        batch_size: int,
+        device: str,
+        settings: str,
+    ) -> None:
+        self.data, self.task, self.settings = data, task_of(data), settings
+        self.spend, self.batch_size, self.device = spend, batch_size, device
+        self.units = units_of(data, target, device)
+        # what repeats the state has no other answer than a state
+        self.base = self.units if target == "state" else units_of(data, "state", device)
+        x, y = (part.to(device) for part in data.train)
+        self.x = self.units.encode(x)
+        self.y = self.units.encode_target(x, y)
+        self._state = y
+
+    def run(self, contestant: Contestant, width: int | None, job: Job, report: Report) -> Done:
+        """Do one run; the numbers depend on the job and the settings alone."""
+        began = time.perf_counter()
+        torch.manual_seed(job.seed)
+        model = contestant.record.build(self.task, width).to(self.device)
+        loss = self._loss(contestant)
+        units = self.units if contestant.record.trains else self.base
+        trained = self._train(contestant.record, model, loss, job, report)
+        found = self._errors(model.eval(), units, job, diverged=trained.diverged)
+        shown = found.pop("samples")
+        record = RunRecord(
+            operator=contestant.record.name,
+            label=contestant.label,
+            criterion=contestant.criterion if contestant.record.trains else MSE,
+            learning_rate=job.learning_rate,
+            seed=job.seed,
+            width=width,
+            steps=trained.steps,
+            training_seconds=trained.seconds,
+            step_seconds=trained.step_seconds,
+            curve=trained.curve,
+            **found,
+            **self._costs(contestant.record, model, loss),
+            run_seconds=time.perf_counter() - began,
+            settings=self.settings,
+        )
+        return Done(record=record, samples=shown)
+
+    def step_seconds(self, record: OperatorRecord, width: int | None) -> float:
+        """Return the time of a training step of an operator."""
+        torch.manual_seed(0)
+        model = record.build(self.task, width).to(self.device)
+        loss = self._loss(Contestant(record=record))
+        return step_seconds(model, *self._batch(), loss)
+
+    def _loss(self, contestant: Contestant) -> Loss:
+        loss = criterion_of(contestant, self.task)
+        return loss.to(self.device) if isinstance(loss, nn.Module) else loss
+
+    def _batch(self) -> tuple[Field, Field]:
+        return self.x[: self.batch_size], self.y[: self.batch_size]
+
+    def _train(
+        self, record: OperatorRecord, model: nn.Module, loss: Loss, job: Job, report: Report
+    ) -> Trained:
+        if job.learning_rate is None:
+            return self._fit(record, model)
+        how = Training(
+            spend=self.spend,
+            batch_size=self.batch_size,
+            learning_rate=job.learning_rate,
+            seed=job.seed,
+        )
+        fit = record.fit
+        prepare = None if fit is None else lambda: fit(model, self.x, self.y)
+        return train(model, self.x, self.y, loss, how, prepare=prepare, report=report)
+
+    def _fit(self, record: OperatorRecord, model: nn.Module) -> Trained:
+        """Fit in closed form what predicts states."""
+        start = time.perf_counter()
+        if record.fit is not None:
+            x = self.data.train.x.to(self.device)
+            record.fit(model, self.x, self.base.encode_target(x, self._state))
+        seconds = time.perf_counter() - start
+        return Trained(steps=0, seconds=seconds, step_seconds=None, curve=(), diverged=False)
+
+    def _errors(
+        self, model: nn.Module, units: Units, job: Job, *, diverged: bool
+    ) -> dict[str, Any]:
+        def step(x: Tensor) -> Tensor:
+            return units.decode(x, model(units.encode(x)))
+
+        test = rolled_trajectories(self.data)
+        validation = None if diverged else validation_error(step, self.data.valid, self.device)
+        if validation is None:
+            return _nothing(self.data, test is not None)
+        one = one_step_errors(step, self.data, self.base.encode_state, device=self.device)
+        rollout, rolled = (None, None) if test is None else roll_out(step, test, self.device)
+        shown = samples(step, self.data, rolled, device=self.device) if job.seed == 0 else None
+        return {
+            "validation": validation,
+            "one_step": one.one_step,
+            "relative_l2": one.relative_l2,
+            "fields": one.fields,
+            "rollout": rollout,
+            "spectrum": one.spectrum,
+            "diverged": False,
+            "samples": shown,
+        }
+
+    def _costs(self, record: OperatorRecord, model: nn.Module, loss: Loss) -> dict[str, Any]:
+        x, y = self._batch()
+        return {
+            "parameters": parameter_count(model),
+            "inference_seconds": inference_seconds(model, x),
+            "peak_bytes": step_bytes(model, x, y, loss) if record.trains else None,
+            "flops": forward_flops(model, x),
+        }
+
+
+def _nothing(data: GridData, rolls_out: bool) -> dict[str, Any]:
+    """Return the errors of a run that diverged: none is known."""
+    frames = 0 if data.trajectories is None else data.trajectories.fields.shape[1]
+    return {
+        "validation": None,
+        "one_step": None,
+        "relative_l2": None,
+        "fields": dict.fromkeys(data.fields),
+        "rollout": (None,) * (frames - 1) if rolls_out else None,
+        "spectrum": None,
+        "diverged": True,
+        "samples": None,
+    }
