@@ -111,6 +111,10 @@ def largest_difference(contestant: Contestant, u: Tensor, ours: Pyramid) -> floa
     return max(float((a - b).abs().max()) for a, b in zip(*bands, strict=True))
 
 
+def _copied_twice(u: Tensor) -> Tensor:
+    return u.clone().clone()
+
+
 @torch.no_grad()
 def compare(
     wavelet: str, space: tuple[int, ...], *, device: str, threads: int, repeats: int
@@ -121,8 +125,10 @@ def compare(
     found = contestants(wavelet, len(space), device)
     ours = dwt(u, wavelet=wavelet, levels=LEVELS)
     calls = {name: partial(contestant.round_trip, u) for name, contestant in found.items()}
+    # a round trip moves the field twice
+    calls["two copies"] = partial(_copied_twice, u)
     seconds = interleaved_seconds(calls, repeats=repeats, device=device)
-    peaks = {name: peak_bytes(call, device) for name, call in calls.items()}
+    peaks = {name: peak_bytes(calls[name], device) for name in found}
     for name, contestant in found.items():
         yield {
             "wavelet": wavelet,
@@ -132,6 +138,7 @@ def compare(
             "median_seconds": statistics.median(seconds[name]),
             "least_seconds": min(seconds[name]),
             "time_over_ours_ratio": median_ratio(seconds[name], seconds[OURS]),
+            "time_over_two_copies_ratio": median_ratio(seconds[name], seconds["two copies"]),
             "peak_bytes": peaks[name],
             "peak_over_ours_ratio": peaks[name] / peaks[OURS],
             "coefficients_difference_over_deviation_ratio": largest_difference(contestant, u, ours),

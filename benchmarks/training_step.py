@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from neuralop.models import FNO
 from torch import nn
 
 from benchmarks.harness import interleaved_seconds, median_ratio, peak_bytes, write_results
@@ -24,12 +25,14 @@ PACKAGES = ("torch", "neuraloperator", "wavelit-plugin")
 CHANNELS = (5, 3)
 
 
-def training_step(model: nn.Module, size: int, batch: int, device: str) -> Callable[[], object]:
+def training_step(
+    model: nn.Module, size: int, batch: int, device: str, ndim: int = 2
+) -> Callable[[], object]:
     """Return a function that does one whole optimizer step."""
     model = model.to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    u = torch.randn(batch, CHANNELS[0], size, size, device=device)
-    target = torch.randn(batch, CHANNELS[1], size, size, device=device)
+    u = torch.randn(batch, CHANNELS[0], *(size,) * ndim, device=device)
+    target = torch.randn(batch, CHANNELS[1], *(size,) * ndim, device=device)
 
     def step() -> None:
         loss = (model(u) - target).square().mean()
@@ -40,10 +43,12 @@ def training_step(model: nn.Module, size: int, batch: int, device: str) -> Calla
     return step
 
 
-def inference(model: nn.Module, size: int, batch: int, device: str) -> Callable[[], object]:
+def inference(
+    model: nn.Module, size: int, batch: int, device: str, ndim: int = 2
+) -> Callable[[], object]:
     """Return a function that predicts one batch without gradients."""
     model = model.to(device).eval()
-    u = torch.randn(batch, CHANNELS[0], size, size, device=device)
+    u = torch.randn(batch, CHANNELS[0], *(size,) * ndim, device=device)
 
     def predict() -> None:
         with torch.inference_mode():
@@ -52,35 +57,52 @@ def inference(model: nn.Module, size: int, batch: int, device: str) -> Callable[
     return predict
 
 
+MILLION_3D: tuple[Rival, ...] = (
+    MILLION[0],
+    Rival(
+        name="FNO",
+        build=lambda i, o, n: FNO(
+            n_modes=(8,) * n, hidden_channels=20, in_channels=i, out_channels=o, n_layers=4
+        ),
+        rates=(),
+    ),
+)
+"""About a million parameters each in three dimensions."""
+
 KINDS = {"training step": training_step, "inference": inference}
 
 
-def records(sizes: list[int], batch: int, repeats: int, device: str) -> list[dict[str, Any]]:
+def records(
+    sizes: list[int], batch: int, repeats: int, device: str, ndim: int = 2
+) -> list[dict[str, Any]]:
     """Measure every operator at every size, FNO being the reference of the ratios."""
-    rows = []
+    rows, rivals = [], MILLION if ndim == 2 else MILLION_3D
     for size in sizes:
         for kind, make in KINDS.items():
-            calls = {r.name: make(_frozen(r), size, batch, device) for r in MILLION}
+            calls = {r.name: make(_frozen(r, ndim), size, batch, device, ndim) for r in rivals}
             samples = interleaved_seconds(calls, repeats=repeats, device=device)
-            for rival in MILLION:
+            peaks = {name: peak_bytes(call, device) for name, call in calls.items()}
+            for rival in rivals:
                 rows.append(
                     {
                         "operator": rival.name,
                         "call": kind,
                         "size": size,
+                        "ndim": ndim,
                         "batch": batch,
-                        "parameters_count": rival.parameters(*CHANNELS),
+                        "parameters_count": rival.parameters(*CHANNELS, ndim),
                         "median_seconds": statistics.median(samples[rival.name]),
                         "to_fno_ratio": median_ratio(samples[rival.name], samples["FNO"]),
-                        "peak_bytes": peak_bytes(calls[rival.name], device),
+                        "peak_bytes": peaks[rival.name],
+                        "peak_to_fno_ratio": peaks[rival.name] / peaks["FNO"],
                     }
                 )
                 print(rows[-1], flush=True)
     return rows
 
 
-def _frozen(rival: Rival) -> nn.Module:
-    model = rival.build(*CHANNELS, 2)
+def _frozen(rival: Rival, ndim: int) -> nn.Module:
+    model = rival.build(*CHANNELS, ndim)
     for module in model.modules():
         if isinstance(module, FieldStatistics):
             module.freeze()  # the estimate of the first batches is no part of a step
@@ -91,13 +113,15 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--sizes", type=int, nargs="*", default=[64, 128])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[64, 128, 256])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="one small size, two repeats")
     options = parser.parse_args()
     sizes, repeats = ([64], 2) if options.quick else (options.sizes, options.repeats)
     rows = records(sizes, options.batch, repeats, options.device)
+    if not options.quick:
+        rows += records([32], options.batch, repeats, options.device, ndim=3)
     if not options.quick:
         settings = {
             "batch": options.batch,

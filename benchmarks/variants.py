@@ -1,0 +1,203 @@
+"""Variants of WaveLiT that the ablations compare: one thing changed, everything else as it is.
+
+A variant is a change of the configuration, or a part put in another's place by the functions here.
+They are plain and slow on purpose: what is compared is accuracy.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from wavelit_plugin.model import WaveLiT
+from wavelit_plugin.model.attention import LinearAttention, Rotation
+from wavelit_plugin.model.norm import GroupRMS
+from wavelit_plugin.model.pyramid import FeaturePyramid
+from wavelit_plugin.model.rotation import rotate
+from wavelit_plugin.model.statistics import FieldStatistics
+
+Change = Callable[[WaveLiT], None]
+Kernel = Callable[[Tensor, Tensor, Tensor, Rotation], Tensor]
+
+
+def centred(query: Tensor, key: Tensor, value: Tensor, rotation: Rotation) -> Tensor:
+    """The model's own form, written out (docs/mathematics.md, eq. 4)."""
+    query, key = F.elu(query) + 1, F.elu(key) + 1
+    z = torch.einsum("bnhd,bhd->bnh", query, key.mean(1)) * query.shape[-1] ** -0.5
+    mixed = _read(rotate(query, *rotation), rotate(key, *rotation), value - _mean(value))
+    return mixed * (1 + 1 / (z + 1e-3)).unsqueeze(-1) + _mean(value)
+
+
+def identity_kernel(query: Tensor, key: Tensor, value: Tensor, rotation: Rotation) -> Tensor:
+    """Queries and keys normalised per token, no positive features, no normaliser."""
+    query, key = (F.normalize(t, dim=-1) * t.shape[-1] ** 0.5 for t in (query, key))
+    return _read(rotate(query, *rotation), rotate(key, *rotation), value)
+
+
+def plain_ratio(query: Tensor, key: Tensor, value: Tensor, _rotation: Rotation) -> Tensor:
+    """Linear attention with elu + 1 (Katharopoulos et al. 2020, arXiv 2006.16236)."""
+    query, key = F.elu(query) + 1, F.elu(key) + 1
+    z = torch.einsum("bnhd,bhd->bnh", query, key.mean(1)) * query.shape[-1] ** -0.5
+    return _read(query, key, value) / (z + 1e-3).unsqueeze(-1)
+
+
+def nothing(_query: Tensor, _key: Tensor, value: Tensor, _rotation: Rotation) -> Tensor:
+    """No global coupling at all."""
+    return torch.zeros_like(value)
+
+
+def _read(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    moment = torch.einsum("bnhd,bnhe->bhde", key, value) / key.shape[1]
+    return torch.einsum("bnhd,bhde->bnhe", query, moment) * key.shape[-1] ** -0.5
+
+
+def _mean(value: Tensor) -> Tensor:
+    return value.mean(1, keepdim=True)
+
+
+class VariantAttention(nn.Module):
+    """The attention of a block with another kernel, or without its gate or local term."""
+
+    def __init__(
+        self,
+        own: LinearAttention,
+        kernel: Kernel = centred,
+        *,
+        gate: bool = True,
+        local: bool = True,
+    ) -> None:
+        super().__init__()
+        self.heads, self.project, self.out = own.heads, own.project, own.out
+        self.local = own.local if local else None
+        self.kernel, self.gate, self.order = kernel, gate, own.order
+
+    def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
+        """Mix the tokens of (batch, *grid, width)."""
+        # queries and keys in the order that ``rotate`` takes them in
+        weight, bias = self.project.weight[self.order], self.project.bias[self.order]
+        query, key, value, gate = F.linear(x, weight, bias).chunk(4, dim=-1)
+        heads = [t.flatten(1, -2).unflatten(-1, (self.heads, -1)) for t in (query, key, value)]
+        mixed = self.kernel(heads[0], heads[1], heads[2], rotation).reshape(value.shape)
+        if self.local is not None:
+            mixed = mixed + self.local(value)
+        # without the gate its share of the projection stays, unused, so all have the same width
+        return self.out(mixed * (1 + gate) if self.gate else mixed)
+
+
+class TokenRMS(nn.Module):
+    """One root mean square a token, as in language models."""
+
+    def __init__(self, own: GroupRMS) -> None:
+        super().__init__()
+        self.gain, self.shift = own.gain, own.shift
+
+    def forward(self, x: Tensor, scale: int = 0) -> Tensor:
+        """Normalise (batch, *grid, width)."""
+        return torch.addcmul(
+            self.shift[scale], F.rms_norm(x, x.shape[-1:], eps=1e-6), self.gain[scale]
+        )
+
+
+class FieldScales(FieldStatistics):
+    """One scale a field instead of one for each of its bands."""
+
+    def _scale(self, square: Tensor, mean: Tensor) -> Tensor:
+        one = super()._scale(self.bands.mean(square)[:, None].expand_as(square), mean)
+        return one.contiguous()
+
+
+class UnsharedBlock(nn.Module):
+    """A block with weights of its own at every scale of the pyramid."""
+
+    def __init__(self, own: nn.Module, scales: int) -> None:
+        super().__init__()
+        self.at_scale = nn.ModuleList([own, *(copy.deepcopy(own) for _ in range(scales - 1))])
+
+    def forward(self, x: Tensor, scale: int, *rest: object) -> Tensor:
+        """Advance the tokens of one scale."""
+        return self.at_scale[scale](x, scale, *rest)
+
+
+class Averaged(nn.Module):
+    """A model whose weights are averaged over the steps, and used so when it is evaluated."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.model = model
+        self.average = AveragedModel(
+            model, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True
+        ).requires_grad_(requires_grad=False)
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Predict; in training, take note of the weights that the last step left."""
+        if not self.training:
+            return self.average(u)
+        self.average.update_parameters(self.model)
+        return self.model(u)
+
+
+class NoRefinement(nn.Module):
+    """Nothing after the inverse transform."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return no correction of (batch, channel, *space)."""
+        return torch.zeros_like(u[:, : self.channels])
+
+
+def attention(kernel: Kernel = centred, *, gate: bool = True, local: bool = True) -> Change:
+    """Return the change of every block's attention."""
+
+    def change(model: WaveLiT) -> None:
+        for block in model.pyramid.blocks:
+            own = cast(LinearAttention, block.attention)
+            block.attention = VariantAttention(own, kernel, gate=gate, local=local)
+
+    return change
+
+
+def _norm_per_token(model: WaveLiT) -> None:
+    for block in model.pyramid.blocks:
+        block.norms = nn.ModuleList(
+            TokenRMS(cast(GroupRMS, norm)) for norm in cast(nn.ModuleList, block.norms)
+        )
+    model.head.norm = TokenRMS(model.head.norm)  # type: ignore[assignment]
+
+
+def _field_scales(model: WaveLiT) -> None:
+    model.statistics = FieldScales(model.config, model.config.in_channels)
+
+
+def _unshared(model: WaveLiT) -> None:
+    pyramid: FeaturePyramid = model.pyramid
+    pyramid.blocks = nn.ModuleList(UnsharedBlock(b, pyramid.scales) for b in pyramid.blocks)
+
+
+def _no_refinement(model: WaveLiT) -> None:
+    model.refinement = NoRefinement(model.config.out_channels)  # type: ignore[assignment]
+
+
+CHANGES: Mapping[str, Change] = MappingProxyType(
+    {
+        "field scales": _field_scales,
+        "norm per token": _norm_per_token,
+        "identity kernel": attention(identity_kernel),
+        "plain ratio": attention(plain_ratio),
+        "no attention": attention(nothing),
+        "no gate": attention(gate=False),
+        "no local term": attention(local=False),
+        "no refinement": _no_refinement,
+        "unshared": _unshared,
+    }
+)
+"""The parts that ``ablations.yaml`` may name."""
