@@ -1,7 +1,8 @@
 """Attention equals its quadratic definition, and keeps the symmetries that the formula has.
 
 The reference weighs every pair of tokens explicitly, in complex numbers: feature pair j of a head
-is one complex number, which position x turns by the phase 2 pi k_j . x.
+is one complex number, which position x turns by the phase 2 pi k_j . x. In the weights of a layer
+the pairs are the two halves of a head, on the way they are neighbours.
 """
 
 import itertools
@@ -33,9 +34,7 @@ def pairwise(q: Tensor, k: Tensor, v: Tensor, vectors: Tensor, x: Tensor) -> Ten
     count, features = q.shape
     q, k = F.elu(q) + 1, F.elu(k) + 1
     phase = torch.exp(2j * torch.pi * (x @ vectors.T))
-    turned_q, turned_k = (
-        torch.complex(t[:, : features // 2], t[:, features // 2 :]) * phase for t in (q, k)
-    )
+    turned_q, turned_k = (torch.complex(t[:, 0::2], t[:, 1::2]) * phase for t in (q, k))
     z = (q @ k.T).mean(1, keepdim=True) / features**0.5
     weight_nm = (
         (turned_q @ turned_k.conj().T).real / (count * features**0.5) * (1 + 1 / (z + FLOOR))
@@ -135,7 +134,8 @@ def test_the_layer_joins_attention_and_a_local_term_behind_a_linear_gate(
     projected = x @ layer.project.weight.T + layer.project.bias
     query, key, value, gate = projected.split(width, dim=-1)
     heads = [t.reshape(2, -1, HEADS, 2 * PAIRS) for t in (query, key, value)]
-    mixed = reference(heads[0], heads[1], heads[2], vectors, grid).reshape(x.shape)
+    query, key = (t.unflatten(-1, (2, PAIRS)).transpose(-1, -2).flatten(-2) for t in heads[:2])
+    mixed = reference(query, key, heads[2], vectors, grid).reshape(x.shape)
     gated = (mixed + layer.local(value)) * (1 + gate)
     expected = gated @ layer.out.weight.T + layer.out.bias
     assert_close(layer(x, rotation(vectors, grid)), expected)

@@ -58,9 +58,9 @@ def test_autocast_keeps_the_query_dependent_part_of_attention(rng: torch.Generat
     x = torch.randn(2, *grid, width, generator=rng) * smooth[:, None, None]
 
     def query_dependent() -> Tensor:
-        query, key, value, _ = layer.project(x).chunk(4, dim=-1)
+        pairs, value, _ = layer.features(x)
         mean = value.float().mean(dim=(1, 2), keepdim=True)
-        return layer._attend(query, key, value, turned) - mean
+        return layer.attend(pairs, value, turned) - mean
 
     expected = query_dependent()
     with autocast():

@@ -213,6 +213,7 @@ def _config_class(parent: type, name: str, preset: str, ndim: int) -> type:
         "ndim": (int, ndim),
         **dict.fromkeys(("width", "depth", "levels", "scales", "heads"), (int | None, None)),
         **dict.fromkeys(("wavelet", "resolution", "residual"), (str | None, None)),
+        "activation_checkpointing": (bool | None, None),
         "boundary": (str | list[str] | None, None),
         "layout": (dict[str, int] | None, None),
     }

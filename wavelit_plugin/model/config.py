@@ -100,6 +100,8 @@ class WaveLiTConfig:
         layout: which channels are frames, fields and constants; by default the first
             ``out_channels`` input channels are the output's fields and the rest constants.
         conditions: scalar parameters a call is conditioned on (time step, viscosity, ...).
+        activation_checkpointing: in training, compute each block again on the way back instead of
+            keeping its activations: less memory, a longer step, the same gradients.
 
     Raises:
         ConfigError: any value out of range, an unknown name, a wavelet that does not suit the
@@ -120,6 +122,7 @@ class WaveLiTConfig:
     residual: Residual = "auto"
     layout: ChannelLayout | None = None
     conditions: int = 0
+    activation_checkpointing: bool = False
 
     def __post_init__(self) -> None:
         for name in ("in_channels", "out_channels", "width", "depth", "levels", "scales", "heads"):
@@ -137,6 +140,11 @@ class WaveLiTConfig:
         check_wavelet(self.wavelet, self.axes)
         _check_choice("resolution", self.resolution, _RESOLUTIONS)
         _check_choice("residual", self.residual, _RESIDUALS)
+        if not isinstance(self.activation_checkpointing, bool):
+            raise ConfigError(
+                "activation_checkpointing must be true or false, got "
+                f"{self.activation_checkpointing!r}"
+            )
         self._check_layout()
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from wavelit_plugin.model.attention import Rotation
 from wavelit_plugin.model.block import Block
@@ -35,6 +36,7 @@ class FeaturePyramid(nn.Module):
     def __init__(self, config: WaveLiTConfig) -> None:
         super().__init__()
         self.ndim, self.scales = config.ndim, config.scales
+        self.checkpointing = config.activation_checkpointing
         modulated = config.conditions > 0
         self.blocks = nn.ModuleList(
             Block(config.width, config.heads, config.scales, config.axes, modulated=modulated)
@@ -73,11 +75,16 @@ class FeaturePyramid(nn.Module):
         for scale in reversed(range(self.scales)):
             z = inputs[scale]
             start = z if self.embedding is None or not scale else z + self.embedding[scale - 1]
-            y = block(start, scale, rotations[scale], modulation)
+            y = self._run(block, start, scale, rotations[scale], modulation)
             if correction is not None and self.fusion is not None:
                 y = y + self.fusion[depth, scale] * prolong(correction, tuple(z.shape[1:-1]))
             correction = y - z
         return y
+
+    def _run(self, block: nn.Module, *inputs: Tensor | Rotation | int | None) -> Tokens:
+        if self.checkpointing and torch.is_grad_enabled():
+            return checkpoint(block, *inputs, use_reentrant=False)
+        return block(*inputs)
 
     def _grids(self, x: Tokens) -> list[tuple[int, ...]]:
         grids = [tuple(x.shape[1:-1])]

@@ -49,10 +49,19 @@ def rotation(vectors: Tensor, grid: tuple[int, ...]) -> tuple[Tensor, Tensor]:
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotate (batch, token, head, 2 * pair) features, the two halves being one pair each."""
-    first, second = x.chunk(2, dim=-1)
-    turned = torch.addcmul(first * cosine, second, sine, value=-1)
-    return torch.cat([turned, torch.addcmul(first * sine, second, cosine)], dim=-1)
+    """Rotate (..., token, head, 2 * pair) features, two neighbours being a pair."""
+    pairs = x.unflatten(-1, (-1, 2))
+    if torch.compiler.is_compiling():  # it has no kernels for complex numbers
+        return _turn(pairs, cosine, sine)
+    # a complex product is one pass over memory, a third of the time of its four real ones
+    turned = torch.view_as_complex(pairs) * torch.complex(cosine, sine)
+    return torch.view_as_real(turned).flatten(-2)
+
+
+def _turn(pairs: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    first, second = pairs.unbind(-1)
+    turned = [first * cosine - second * sine, first * sine + second * cosine]
+    return torch.stack(turned, dim=-1).flatten(-2)
 
 
 def _shortest(boundary: tuple[Boundary, ...], count: int) -> list[tuple[float, ...]]:

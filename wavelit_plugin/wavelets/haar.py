@@ -1,34 +1,101 @@
 """One level of the Haar transform: sums and differences of neighbours, no convolution.
 
 Two taps never reach over a boundary, so this is exact for every boundary condition on even sizes.
-Axes are split first to last: splitting an outer axis keeps whole rows together, so only the last,
-already halved, pass reads with a stride. The scale 2**(-ndim/2) is applied once a level, in place
-on a tensor made here, which neither autograd nor the caller keeps.
+Outer axes come first, because whole rows stay together there; the last axis reads or writes with a
+stride, straight from or into its place. The transform is orthonormal, so each of the two is the
+gradient of the other.
 """
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
 
 import torch
 from torch import Tensor
 
-
-def haar_analysis(u: Tensor, ndim: int) -> list[Tensor]:
-    """Split the last ``ndim`` (even) axes; 2**ndim bands, counted in binary as in Pyramid."""
-    bands = [half.mul_(0.5 ** (ndim / 2)) for half in _split(u, -ndim)]
-    for axis in range(1 - ndim, 0):
-        bands = [half for band in bands for half in _split(band, axis)]
-    return bands
+from wavelit_plugin.wavelets.writing import evaluate, write
 
 
-def haar_synthesis(bands: list[Tensor], ndim: int) -> Tensor:
+def haar_analysis(u: Tensor) -> tuple[Tensor, Tensor]:
+    """Split the even space axes of (batch, channel, *space): approximation and details.
+
+    Returns:
+        (batch, channel, *half) and (batch, channel, orientation, *half), counted as in Pyramid.
+    """
+    coarse, detail = evaluate(_Analysis, u)
+    return coarse, detail
+
+
+def haar_synthesis(coarse: Tensor, detail: Tensor) -> Tensor:
     """Invert ``haar_analysis``."""
-    for axis in range(-1, -ndim - 1, -1):
-        bands = [_merge(low, high, axis) for low, high in zip(bands[::2], bands[1::2], strict=True)]
-    return bands[0].mul_(0.5 ** (ndim / 2))
+    u: Tensor = evaluate(_Synthesis, coarse, detail)
+    return u
 
 
-def _split(u: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    even, odd = u.unflatten(axis, (-1, 2)).unbind(axis)
+class _Analysis(torch.autograd.Function):
+    @staticmethod
+    def forward(u: Tensor) -> tuple[Tensor, Tensor]:
+        ndim = u.ndim - 2
+        rows = [u]
+        for axis in range(2, u.ndim - 1):
+            rows = [half for row in rows for half in _sum_and_difference(*_phases(row, axis))]
+        half = [size // 2 for size in u.shape[2:]]
+        coarse = u.new_empty(*u.shape[:2], *half)
+        detail = u.new_empty(*u.shape[:2], 2**ndim - 1, *half)
+        for index, row in enumerate(rows):
+            even, odd = _phases(row, -1)
+            write(detail[:, :, 2 * index - 1] if index else coarse, torch.add, even, odd)
+            write(detail[:, :, 2 * index], torch.sub, even, odd)
+        scale = 0.5 ** (ndim / 2)
+        return coarse.mul_(scale), detail.mul_(scale)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: tuple[Tensor, Tensor]) -> None:
+        pass  # linear: the gradient needs no value
+
+    @staticmethod
+    def backward(_ctx: Any, coarse: Tensor, detail: Tensor) -> Tensor:
+        return haar_synthesis(coarse, detail)
+
+
+class _Synthesis(torch.autograd.Function):
+    @staticmethod
+    def forward(coarse: Tensor, detail: Tensor) -> Tensor:
+        ndim = coarse.ndim - 2
+        groups = [[coarse, *detail.unbind(2)]]  # by position on the axes that are merged
+        for _ in range(ndim - 1):
+            groups = [merged for bands in groups for merged in _merge_first(bands)]
+        out = coarse.new_empty(*coarse.shape[:2], *(2 * size for size in coarse.shape[2:]))
+        halves = (slice(0, None, 2), slice(1, None, 2))
+        for rows, (low, high) in zip(
+            itertools.product(halves, repeat=ndim - 1), groups, strict=True
+        ):
+            even, odd = ((slice(None), slice(None), *rows, half) for half in halves)
+            write(out[even], torch.add, low, high)
+            write(out[odd], torch.sub, low, high)
+        return out.mul_(0.5 ** (ndim / 2))
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, Tensor], output: Tensor) -> None:
+        pass  # linear: the gradient needs no value
+
+    @staticmethod
+    def backward(_ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        return haar_analysis(gradient)
+
+
+def _phases(u: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    even, odd = u.unflatten(axis, (-1, 2)).unbind(axis if axis < 0 else axis + 1)
+    return even, odd
+
+
+def _sum_and_difference(even: Tensor, odd: Tensor) -> tuple[Tensor, Tensor]:
     return even + odd, even - odd
 
 
-def _merge(low: Tensor, high: Tensor, axis: int) -> Tensor:
-    return torch.stack([low + high, low - high], dim=axis).flatten(axis - 1, axis)
+def _merge_first(bands: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
+    """Both positions on the first axis that the bands still split."""
+    half = len(bands) // 2
+    pairs = [_sum_and_difference(*pair) for pair in zip(bands[:half], bands[half:], strict=True)]
+    return [even for even, _ in pairs], [odd for _, odd in pairs]

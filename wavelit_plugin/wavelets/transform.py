@@ -51,9 +51,8 @@ def dwt(
     shape = tuple(u.shape[2:])
     approximation, details = pad_to_levels(u, levels, axes), []
     for _ in range(levels):
-        bands = _analysis(approximation, ndim, wavelet)
-        approximation = bands[0]
-        details.append(torch.stack(bands[1:], dim=2))
+        approximation, detail = _analysis(approximation, ndim, wavelet)
+        details.append(detail)
     return Pyramid(approximation, tuple(details), shape)
 
 
@@ -77,19 +76,22 @@ def idwt(pyramid: Pyramid, *, wavelet: str = HAAR) -> Field:
     u = pyramid.approximation
     for detail in reversed(pyramid.details):
         _check_bands(u, detail, ndim)
-        u = _synthesis([u, *detail.unbind(2)], ndim, wavelet)
+        u = _synthesis(u, detail, ndim, wavelet)
     _check_crop(u, pyramid)
     return crop(u, pyramid.shape)
 
 
-def _analysis(u: Tensor, ndim: int, wavelet: str) -> list[Tensor]:
-    return haar_analysis(u, ndim) if wavelet == HAAR else periodized_analysis(u, ndim, wavelet)
-
-
-def _synthesis(bands: list[Tensor], ndim: int, wavelet: str) -> Tensor:
+def _analysis(u: Tensor, ndim: int, wavelet: str) -> tuple[Tensor, Tensor]:
     if wavelet == HAAR:
-        return haar_synthesis(bands, ndim)
-    return periodized_synthesis(bands, ndim, wavelet)
+        return haar_analysis(u)
+    coarse, *details = periodized_analysis(u, ndim, wavelet)
+    return coarse, torch.stack(details, dim=2)
+
+
+def _synthesis(coarse: Tensor, detail: Tensor, ndim: int, wavelet: str) -> Tensor:
+    if wavelet == HAAR:
+        return haar_synthesis(coarse, detail)
+    return periodized_synthesis([coarse, *detail.unbind(2)], ndim, wavelet)
 
 
 def _check_input(u: Tensor, levels: int) -> int:
