@@ -50,7 +50,9 @@ def own_interpreter(host: str) -> str:
     python = folder / "bin" / "python"
     if not (folder / "complete").is_file():
         venv.create(folder, with_pip=True, clear=True)
-        wanted = ["-c", str(constraints(host)), f"{ROOT}[{host},dev]"]
+        # older releases of pip do not know that the underscore of a name stands for a hyphen
+        extra = host.replace("_", "-")
+        wanted = ["-c", str(constraints(host)), f"{ROOT}[{extra},dev]"]
         subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
         (folder / "complete").touch()
     # the package itself may have changed since; the extra dev holds what builds it

@@ -54,6 +54,7 @@ WATCHED = (
     "pdearena.models.cond_pdemodel",
     "pdearena.models.pdemodel",
     "pdearena.models.registry",
+    "the_well.benchmark.trainer.training",
 )
 INNER = ("torch", "wavelit_plugin")
 SENTRY = sys.modules[__name__]  # type: Any

@@ -26,6 +26,16 @@ _PDEARENA = partial(
     needs=(("pytorch-lightning", ">=1.7,<2"),),
 )
 
+# its models and losses are classes that its configurations name: only the launcher's
+# criterion needs a registration
+_THE_WELL = partial(
+    HostRecord,
+    host="the_well",
+    distribution="the_well",
+    versions=">=1.2,<1.3",
+    package="the_well",
+)
+
 BUILTIN: tuple[HostRecord, ...] = (
     _NEURALOPERATOR(
         watched="neuralop.models.base_model",
@@ -52,5 +62,10 @@ BUILTIN: tuple[HostRecord, ...] = (
     _PDEARENA(
         watched="pdearena.models.cond_pdemodel",
         adapter="wavelit_plugin.hosts.pdearena_training:register_training",
+    ),
+    _THE_WELL(
+        watched="the_well.benchmark.trainer.training",
+        adapter="wavelit_plugin.hosts.the_well_training:register_criterion",
+        only_if=("WAVELIT_CRITERION", "no criterion asked for"),
     ),
 )

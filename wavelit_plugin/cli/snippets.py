@@ -42,8 +42,11 @@ def snippets(host: str, model: str = "waveliT", *, root: Path | None = None) -> 
     if host not in hosts:
         raise unknown_name("host", host, hosts)
     _check_model(model)
-    files = sorted(path for path in (root / host).iterdir() if path.is_file())
-    return {path.name: _WORD.sub(model, path.read_text(encoding="utf-8")) for path in files}
+    files = sorted(path for path in (root / host).rglob("*") if path.is_file())
+    return {
+        path.relative_to(root / host).as_posix(): _WORD.sub(model, path.read_text(encoding="utf-8"))
+        for path in files
+    }
 
 
 def _check_model(model: str) -> None:

@@ -4,8 +4,7 @@
 
 with viscosity v. Long waves grow, short ones decay (rate k^2 - v k^4), and the advection between
 them makes the solution chaotic. Fourier series in space, products dealiased by the 2/3 rule;
-in time ETDRK4 (Cox and Matthews 2002, doi:10.1006/jcph.2002.6995), its coefficients as means over
-a circle (Kassam and Trefethen 2005, doi:10.1137/S1064827502410633).
+in time ETDRK4 (see ``exponential``).
 
 Everything is computed in float64 and rounded at the end: chaos multiplies the rounding of float32
 by about 100 within the default trajectory, which would make the frames depend on the machine.
@@ -20,12 +19,12 @@ states that the equation itself leads to, whatever it was started from.
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from jaxtyping import Complex, Float
 from torch import Generator, Tensor
 
+from wavelit_plugin.data.exponential import advanced, coefficients
 from wavelit_plugin.data.media import uniform
 from wavelit_plugin.data.periodic import resample, resolved, wave_numbers
 from wavelit_plugin.data.records import (
@@ -56,25 +55,11 @@ MAX_STEP = 0.025
 LEAST_SIZE = 64
 """Fewer points at these distances make a domain that is too short for more than one long wave."""
 
-CIRCLE_POINTS = 32
-"""Points on the upper half of the circle; the error of the mean is below rounding."""
-
 INITIAL_WAVES = 16
 """The initial state is a sum of this many sines and cosines with amplitudes of about 0.1."""
 
 Points = Float[Tensor, "batch points"]
 Number = Float[Tensor, " batch"]
-
-
-class _Coefficients(NamedTuple):
-    """Factors of one step h, (batch, waves): e^(hL), e^(hL/2), and weights of the advection."""
-
-    whole: Tensor
-    half: Tensor
-    stage: Tensor
-    start: Tensor
-    middle: Tensor
-    end: Tensor
 
 
 def steps_for(interval: float) -> int:
@@ -111,25 +96,13 @@ class KuramotoSivashinskySolver:
         keep = resolved(self._points, ndim=1).to(state.device)
         self._half_dx = 0.5j * k * keep
         linear = k.square() - viscosity[:, None] * k.square().square()
-        self._factors = _coefficients(linear, time_step[:, None])
+        self._factors = coefficients(linear, time_step[:, None])
         self._spectrum = torch.fft.rfft(state, norm="forward") * keep
 
     @torch.no_grad()
     def advance(self, steps: int) -> None:
         """Advance every trajectory by ``steps`` of its own time steps."""
-        whole, half, stage, start, middle, end = self._factors
-        for _ in range(steps):
-            u = self._spectrum
-            slope = self._advection(u)
-            a = half * u + stage * slope
-            slope_a = self._advection(a)
-            b = half * u + stage * slope_a
-            slope_b = self._advection(b)
-            c = half * a + stage * (2 * slope_b - slope)
-            slope_c = self._advection(c)
-            self._spectrum = (
-                whole * u + start * slope + 2 * middle * (slope_a + slope_b) + end * slope_c
-            )
+        self._spectrum = advanced(self._spectrum, self._factors, self._advection, steps=steps)
 
     def fields(self, size: int | None = None) -> Points:
         """Return the state at ``size`` points, default the solver's own."""
@@ -141,32 +114,6 @@ class KuramotoSivashinskySolver:
     ) -> Complex[Tensor, "batch waves"]:
         u = torch.fft.irfft(spectrum, n=self._points, norm="forward")
         return -self._half_dx * torch.fft.rfft(u.square(), norm="forward")
-
-
-def _coefficients(linear: Tensor, step: Tensor) -> _Coefficients:
-    """Return the factors of a step of u' = linear u + N(u).
-
-    The weights are (e^z - 1) / z and the like at z = step * linear. Where z is small they cancel
-    all digits, so each is taken as its mean over a circle of radius 1 around z, where it is
-    analytic and has the same mean as value.
-    """
-    z = step * linear
-    sums = [torch.zeros_like(z) for _ in range(4)]
-    for point in range(CIRCLE_POINTS):
-        angle = math.pi * (point + 0.5) / CIRCLE_POINTS
-        r = z + complex(math.cos(angle), math.sin(angle))
-        e = torch.exp(r)
-        weights = (
-            (torch.exp(r / 2) - 1) / r,
-            (-4 - r + e * (4 - 3 * r + r**2)) / r**3,
-            (2 + r + e * (r - 2)) / r**3,
-            (-4 - 3 * r - r**2 + e * (4 - r)) / r**3,
-        )
-        for total, weight in zip(sums, weights, strict=True):
-            # the lower half of the circle adds the conjugates
-            total.add_(weight.real)
-    stage, start, middle, end = (step * total / CIRCLE_POINTS for total in sums)
-    return _Coefficients(torch.exp(z), torch.exp(z / 2), stage, start, middle, end)
 
 
 def draw_parameters(generator: Generator, interval: float) -> tuple[float, float, float]:

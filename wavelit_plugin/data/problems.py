@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from wavelit_plugin.data.flows import BUOYANT_FLOW, KOLMOGOROV
+from wavelit_plugin.data.gray_scott import GRAY_SCOTT
 from wavelit_plugin.data.kuramoto_sivashinsky import KURAMOTO_SIVASHINSKY
 from wavelit_plugin.data.maxwell import MAXWELL
 from wavelit_plugin.data.records import Problem, Setup
@@ -19,6 +20,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
             KOLMOGOROV,
             BUOYANT_FLOW,
             SHALLOW_WATER,
+            GRAY_SCOTT,
             KURAMOTO_SIVASHINSKY,
             MAXWELL,
         )

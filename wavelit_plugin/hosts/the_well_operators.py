@@ -30,7 +30,10 @@ _HOST = HostRecord(
 # two of the models are neuraloperator's, and written against its older interface
 _WITH_SPECTRAL = replace(_HOST, needs=(("neuraloperator", ">=0.3,<1"),))
 _MODULES = ("the_well", "neuralop", "timm")
-_REMEDY = "install wavelit-plugin[the-well] in an environment of its own"
+_REMEDY = (
+    "install the-well[benchmark], with the torchvision that goes with the installed torch, in an "
+    "environment of its own"
+)
 _RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
 
 

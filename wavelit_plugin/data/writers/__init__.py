@@ -6,12 +6,13 @@ from types import MappingProxyType
 from wavelit_plugin.data.writers.base import Source, Writer
 from wavelit_plugin.data.writers.neuraloperator import NEURALOPERATOR
 from wavelit_plugin.data.writers.pdearena import PDEARENA
+from wavelit_plugin.data.writers.the_well import THE_WELL
 from wavelit_plugin.errors import unknown_name
 
 __all__ = ["WRITERS", "Source", "Writer", "find_writer"]
 
 WRITERS: Mapping[str, Writer] = MappingProxyType(
-    {writer.host: writer for writer in (NEURALOPERATOR, PDEARENA)}
+    {writer.host: writer for writer in (NEURALOPERATOR, PDEARENA, THE_WELL)}
 )
 """The writers by host."""
 
