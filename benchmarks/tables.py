@@ -53,6 +53,7 @@ PDEARENA = (
 
 TABLES: dict[str, tuple[Column, ...]] = {
     "pdearena-flow": PDEARENA,
+    "pdearena-waves": PDEARENA,
     "dwt": (
         Column("wavelet", "wavelet"),
         Column("grid", "space"),
