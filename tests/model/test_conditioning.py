@@ -72,15 +72,54 @@ def test_conditions_of_another_shape_are_refused(
 def test_the_embedding_shows_each_scalar_and_its_octaves(tiny: Tiny, rng: torch.Generator) -> None:
     """x and sin, cos of 2^k pi x / 8, k < 8, then one hidden layer."""
     embedding = ConditionEmbedding(tiny(conditions=2)).double().eval()
-    first, activation, last = embedding.network
+    nn.init.normal_(embedding.output.weight, generator=rng)
     condition = double(3, 2, rng=rng)
     features: list[Tensor] = []
     for scalar in condition.T:
         phases = [scalar * 2**octave * torch.pi / 8 for octave in range(8)]
         features += [scalar, *(p.sin() for p in phases), *(p.cos() for p in phases)]
-    expected = last(activation(first(torch.stack(features, dim=1)))).reshape(3, 6, WIDTH)
+    hidden = embedding.hidden(torch.stack(features, dim=1))
+    found = embedding(condition)
     # the octaves are made in float32
-    assert_close(embedding(condition), expected, rtol=1e-5, atol=1e-5)
+    tolerance = {"rtol": 1e-5, "atol": 1e-5}
+    assert_close(found.blocks, embedding.blocks(hidden).reshape(3, 6, WIDTH), **tolerance)
+    output = torch.cat([found.persistence, found.gain], dim=1)
+    assert_close(output, embedding.output(hidden), **tolerance)
+
+
+def test_conditions_change_what_stays_of_the_state_and_the_size_of_the_update(
+    tiny: Tiny, rng: torch.Generator
+) -> None:
+    """mean + (a + p(c)) (u - mean) + (1 + g(c)) update, p and g zero at first."""
+    model = WaveLiT(tiny(conditions=1, residual="on")).double().eval()
+    assert model.condition is not None
+    nn.init.normal_(model.head.linear.weight, generator=rng)  # an update that is not nearly zero
+    u, condition = double(3, 2, 8, 8, rng=rng), double(3, 1, rng=rng)
+    before = model(u, condition)
+    known, state = model.statistics, u[:, : model.config.out_channels]
+    kept = known.persistence.view(1, -1, 1, 1) * (state - known.state_mean.view(1, -1, 1, 1))
+    update = before - kept - known.output_mean.view(1, -1, 1, 1)
+    nn.init.normal_(model.condition.output.weight, generator=rng)
+    p, g = (part[..., None, None] for part in model.condition(condition)[1:])
+    expected = before + p * (state - known.state_mean.view(1, -1, 1, 1)) + g * update
+    assert_close(model(u, condition), expected)
+
+
+def test_a_longer_time_step_can_keep_less_of_the_state(tiny: Tiny, rng: torch.Generator) -> None:
+    """Trained on u -> c u, it beats by far what the best single persistence can do."""
+    torch.manual_seed(0)
+    model = WaveLiT(tiny(conditions=1)).train()
+    fields = model.config.out_channels
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(60):
+        u, c = torch.randn(16, 2, 4, 4, generator=rng), torch.rand(16, 1, generator=rng)
+        target = c[..., None, None] * u[:, :fields]
+        error = (model(u, c, target=target) - target).square().mean()
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+    # the variance of c, 1/12, is what the mean of c leaves
+    assert float(error.detach()) < 1 / 12 / 4
 
 
 @pytest.mark.parametrize("grid", [(5,), (3, 4), (2, 3, 2)])
@@ -141,9 +180,10 @@ def test_a_condition_that_never_varies_is_only_centred(tiny: Tiny) -> None:
     embedding = ConditionEmbedding(tiny(conditions=1))
     embedding(torch.full((4, 1), 7.0))
     embedding.eval()
-    assert torch.isfinite(embedding(torch.tensor([[8.0]]))).all()
+    assert torch.isfinite(embedding(torch.tensor([[8.0]])).blocks).all()
     fresh = ConditionEmbedding(tiny(conditions=1)).eval()
-    fresh.network.load_state_dict(embedding.network.state_dict())
+    for part in ("hidden", "blocks", "output"):
+        getattr(fresh, part).load_state_dict(getattr(embedding, part).state_dict())
     assert_close(embedding(torch.tensor([[8.0]])), fresh(torch.tensor([[1.0]])))
 
 

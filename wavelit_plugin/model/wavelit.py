@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from wavelit_plugin.errors import ConfigError, ShapeError
 from wavelit_plugin.model.checkpoint import check_tensors, read_checkpoint, write_checkpoint
-from wavelit_plugin.model.conditions import ConditionEmbedding
+from wavelit_plugin.model.conditions import ConditionEmbedding, Modulation
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.embedding import BandEmbedding, BandHead
 from wavelit_plugin.model.frames import differences_and_constants, last_state, step_in_history
@@ -87,7 +87,7 @@ class WaveLiT(nn.Module):
         update = self._resampled(update, -levels)
         for axis, size in enumerate(space, start=2):
             update = update.narrow(axis, 0, size)
-        return (self._continued(u) + update).to(u.dtype)
+        return (self._continued(u, modulation) + update).to(u.dtype)
 
     def fit_statistics(self, loader: Iterable[object]) -> None:
         """Set the statistics from a whole data loader instead of the first training batches.
@@ -165,7 +165,7 @@ class WaveLiT(nn.Module):
             return coarsen(u, levels, self.config.axes)
         return refine(u, -levels, self.config.axes)
 
-    def _modulation(self, u: Field, condition: Tensor | None) -> Tensor | None:
+    def _modulation(self, u: Field, condition: Tensor | None) -> Modulation | None:
         expected = (len(u), self.config.conditions)
         got = (len(u), 0) if condition is None else tuple(condition.shape)
         if got != expected:
@@ -177,25 +177,33 @@ class WaveLiT(nn.Module):
             return None
         return self.condition(condition)
 
-    def _update(self, u: Field, modulation: Tensor | None) -> Field:
+    def _update(self, u: Field, modulation: Modulation | None) -> Field:
         """The change, in the units of the output, on the grid of ``u``."""
         known, view = self.statistics, (1, -1, *(1,) * self.config.ndim)
         inputs = full_precision(differences_and_constants(u, self.config))
         inputs = inputs - known.input_mean.view(view)
         x = self.embed(tokenize(inputs, self.config), known.input_scale)
-        bands = self.head(self.pyramid(x, modulation), known.output_scale)
+        x = self.pyramid(x, None if modulation is None else modulation.blocks)
+        bands = self.head(x, known.output_scale)
         update = detokenize(bands, tuple(u.shape[2:]), self.config)
         inner, outer = (s.view(view) for s in known.field_scales())
-        return update + outer * self.refinement(torch.cat([update / outer, inputs / inner], dim=1))
+        refined = self.refinement(torch.cat([update / outer, inputs / inner], dim=1))
+        update = update + outer * refined
+        if modulation is None:
+            return update
+        return update * (1 + modulation.gain.view(len(u), *view[1:]))
 
-    def _continued(self, u: Field) -> Tensor:
+    def _continued(self, u: Field, modulation: Modulation | None) -> Tensor:
         """What is expected without the network: the mean, and the persistent part of the state."""
         known, view = self.statistics, (1, -1, *(1,) * self.config.ndim)
         mean = known.output_mean.view(view)
         if self.persistence is None:
             return mean
         state = full_precision(last_state(u, self.config)) - known.state_mean.view(view)
-        return torch.addcmul(mean, (known.persistence + self.persistence).view(view), state)
+        share = (known.persistence + self.persistence).view(view)
+        if modulation is not None:
+            share = share + modulation.persistence.view(len(u), *view[1:])
+        return torch.addcmul(mean, share, state)
 
 
 def _restore_trained_space(module: nn.Module, _keys: object) -> None:
