@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, str] = {
     "demo": "wavelit_plugin.cli.demo",
     "compare": "wavelit_plugin.cli.compare",
     "report": "wavelit_plugin.cli.report",
+    "evaluate": "wavelit_plugin.cli.evaluate",
 }
 """The module of each command; its function is called ``command``."""
 

@@ -1,0 +1,1 @@
+"""The evaluation of one trained model on test trajectories, behind ``wavelit evaluate``."""

@@ -1,0 +1,89 @@
+"""PDEArena's checkpoints of waveliT, as Lightning writes them; the host is not needed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wavelit_plugin.compare.evaluation.checkpoints.base import Format, Model, ready
+from wavelit_plugin.compare.evaluation.checkpoints.channels import check_channels
+from wavelit_plugin.compare.evaluation.checkpoints.tensors import fill, is_torch, read_torch
+from wavelit_plugin.compare.evaluation.request import EvaluationRequest
+from wavelit_plugin.data.readers import GridData
+from wavelit_plugin.errors import ConfigError, DataError
+from wavelit_plugin.hosts.pdearena import MAXWELL
+from wavelit_plugin.model import PRESETS, ChannelLayout, WaveLiT, WaveLiTConfig
+
+_NAME = "pdearena"
+_PERIODIC = "-periodic"
+_CORE = "model.core."
+
+
+def holds(path: Path) -> bool:
+    """Whether it is a file of torch that Lightning wrote."""
+    return path.suffix == ".ckpt" and is_torch(path)
+
+
+def load(request: EvaluationRequest, data: GridData) -> Model:
+    """Return the model. It takes no constants: the host hands over the fields alone.
+
+    Raises:
+        DataError: the file is damaged, or does not know the fields of the data.
+        ConfigError: another operator than waveliT, a conditioned one, or other axes.
+    """
+    held = read_torch(request.checkpoint)
+    facts, state = held.get("hyper_parameters"), held.get("state_dict")
+    if not isinstance(facts, dict) or not isinstance(state, dict):
+        raise DataError(
+            f"{request.checkpoint} lacks hyper_parameters or state_dict, so it is no checkpoint of "
+            "PDEArena; give --build"
+        )
+    core = {k.removeprefix(_CORE): v for k, v in state.items() if k.startswith(_CORE)}
+    config = _config(facts, core, request.checkpoint)
+    check_channels(config, replace(data, constants=()), request.checkpoint)
+    model = WaveLiT(config)
+    fill(model, core, request.checkpoint)
+    frames = config.channels.frames
+    found = ready(model, format=_NAME, frames=frames, device=request.device)
+    step = found.step
+    return replace(found, step=lambda u: step(u[:, : config.in_channels]))
+
+
+PDEARENA = Format(name=_NAME, summary="PDEArena's .ckpt of waveliT", holds=holds, load=load)
+
+
+def _config(facts: dict[str, Any], core: dict[str, Any], path: Path) -> WaveLiTConfig:
+    name = str(facts.get("name"))
+    preset, knobs = name.removesuffix(_PERIODIC), {}
+    if isinstance(facts.get("model"), dict):
+        knobs = dict(facts["model"].get("init_args", {}))
+        preset = str(knobs.pop("preset", "waveliT"))
+    if preset == MAXWELL:
+        preset = "waveliT"
+    if preset not in PRESETS or "statistics.output_mean" not in core:
+        raise ConfigError(
+            f"{path} holds PDEArena's {name}, and only waveliT is rebuilt from its name; give "
+            "--build"
+        )
+    future, frames = int(facts["time_future"]), int(facts["time_history"])
+    fields = len(core["statistics.output_mean"]) // future
+    given = {k: v for k, v in knobs.items() if k in WaveLiTConfig.__dataclass_fields__}
+    if name.endswith(_PERIODIC):
+        given.setdefault("boundary", "periodic")
+    if any(key.startswith("condition.") for key in core):
+        raise ConfigError(
+            f"{path} is conditioned on the time step, which the data do not name; wrap it in a "
+            "module that passes it and give that by --build"
+        )
+    return WaveLiTConfig.preset(
+        preset,
+        in_channels=frames * fields,
+        out_channels=future * fields,
+        **{
+            "ndim": len(core["trained_space"]),
+            "residual": "on",
+            "layout": ChannelLayout(frames=frames, fields=fields, frames_out=future),
+            **given,
+        },
+    )

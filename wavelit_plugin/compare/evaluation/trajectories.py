@@ -1,0 +1,63 @@
+"""The test trajectories, checked for what an evaluation needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from torch import Tensor
+
+from wavelit_plugin.data.readers import GridData
+from wavelit_plugin.data.records import Trajectories
+from wavelit_plugin.errors import ConfigError, DataError
+
+
+def checked_trajectories(data: GridData, path: Path) -> Trajectories:
+    """Return the test trajectories; their constants have the parameters among them.
+
+    Raises:
+        DataError: static data, no trajectory, or NaN or infinity, which is never replaced.
+    """
+    if data.trajectories is None:
+        raise DataError(
+            f"{path} holds pairs of static quantities and no trajectories, so there is nothing to "
+            "roll out; give data of a problem that evolves"
+        )
+    if not len(data.trajectories.fields):
+        raise DataError(f"the test split of {path} is empty; make the data again")
+    _check_finite(data.trajectories.fields, data.fields, path, "frame")
+    _check_finite(data.trajectories.constants[:, None], data.constants, path, "")
+    return data.trajectories
+
+
+def rollout_steps(trajectories: Trajectories, frames: int, wanted: int | None) -> int:
+    """Return how many steps are rolled out.
+
+    Raises:
+        ConfigError: more are wanted than the reference has, or it is as short as the history.
+    """
+    whole = trajectories.fields.shape[1]
+    most = whole - frames
+    if most < 1:
+        raise ConfigError(
+            f"the model takes {frames} frames (n_steps_input) and the test trajectories have "
+            f"{whole}, which leaves none to predict; use longer trajectories"
+        )
+    if wanted is not None and wanted > most:
+        raise ConfigError(
+            f"a roll-out of {wanted} steps is longer than the reference: the test trajectories "
+            f"have {whole} frames, of which the model takes {frames}; give --steps {most} or less"
+        )
+    return most if wanted is None else wanted
+
+
+def _check_finite(values: Tensor, names: tuple[str, ...], path: Path, axis: str) -> None:
+    """Raise DataError for the first value (trajectory, frame, name, *space) that is not finite."""
+    bad = ~values.isfinite()
+    if not bool(bad.any()):
+        return
+    trajectory, frame, name = bad.nonzero()[0, :3].tolist()
+    where = f", {axis} {frame}" if axis else ""
+    raise DataError(
+        f"the test split of {path} holds {int(bad.sum())} NaN or infinite values, the first in "
+        f"{names[name]}, trajectory {trajectory}{where} (counted from 0); repair or drop them"
+    )
