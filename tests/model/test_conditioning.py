@@ -81,10 +81,10 @@ def test_the_embedding_shows_each_scalar_and_its_octaves(tiny: Tiny, rng: torch.
     hidden = embedding.hidden(torch.stack(features, dim=1))
     found = embedding(condition)
     # the octaves are made in float32
-    tolerance = {"rtol": 1e-5, "atol": 1e-5}
-    assert_close(found.blocks, embedding.blocks(hidden).reshape(3, 6, WIDTH), **tolerance)
+    blocks = embedding.blocks(hidden).reshape(3, 6, WIDTH)
+    assert_close(found.blocks, blocks, rtol=1e-5, atol=1e-5)
     output = torch.cat([found.persistence, found.gain], dim=1)
-    assert_close(output, embedding.output(hidden), **tolerance)
+    assert_close(output, embedding.output(hidden), rtol=1e-5, atol=1e-5)
 
 
 def test_conditions_change_what_stays_of_the_state_and_the_size_of_the_update(
