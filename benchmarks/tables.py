@@ -54,6 +54,7 @@ PDEARENA = (
 TABLES: dict[str, tuple[Column, ...]] = {
     "pdearena-flow": PDEARENA,
     "pdearena-waves": PDEARENA,
+    "pdearena-shallow": PDEARENA,
     "dwt": (
         Column("wavelet", "wavelet"),
         Column("grid", "space"),
