@@ -120,7 +120,7 @@ def test_a_wheel_holds_all_that_it_needs_and_registers(tmp_path: Path) -> None:
     assert files <= set(names)
     assert "wavelit_plugin/py.typed" in names
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}
-    assert tops == {"wavelit_plugin"}
+    assert tops == {"wavelit_plugin", "hydra_plugins"}
     programs = install([wheel], needs="hatchling", folder=tmp_path)
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     installed = tmp_path / "environment" / "lib" / version / "site-packages" / "wavelit_plugin"

@@ -42,7 +42,8 @@ def snippets(host: str, model: str = "waveliT", *, root: Path | None = None) -> 
     if host not in hosts:
         raise unknown_name("host", host, hosts)
     _check_model(model)
-    files = sorted(path for path in (root / host).rglob("*") if path.is_file())
+    # pip compiles the scripts among them
+    files = sorted(p for p in (root / host).rglob("*") if p.is_file() and p.suffix != ".pyc")
     return {
         path.relative_to(root / host).as_posix(): _WORD.sub(model, path.read_text(encoding="utf-8"))
         for path in files
