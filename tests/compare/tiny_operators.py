@@ -1,5 +1,6 @@
 """Operators that train in no time. As a script: the command line, with these operators alone."""
 
+import signal
 import sys
 from collections.abc import Callable
 
@@ -91,7 +92,6 @@ def known() -> tuple[OperatorRecord, ...]:
 def die_in_the_middle_of_line(number: int) -> None:
     """Make this process kill itself when it has written half of a line of the records."""
     import os
-    import signal
     from pathlib import Path
 
     original, lines = notebook.append_line, [0]
@@ -112,6 +112,8 @@ def no_report(folder: object) -> None:
 
 
 if __name__ == "__main__":
+    # a shell starts what it runs in the background with interrupts ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     for module in (contestants, comparison):
         setattr(module, "operators", known)  # noqa: B010
