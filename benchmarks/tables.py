@@ -55,6 +55,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "pdearena-flow": PDEARENA,
     "pdearena-waves": PDEARENA,
     "pdearena-shallow": PDEARENA,
+    "pdearena-cond": PDEARENA,
     "dwt": (
         Column("wavelet", "wavelet"),
         Column("grid", "space"),
