@@ -2,7 +2,7 @@
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,16 @@ from types import MappingProxyType
 import pytest
 import torch
 
-from wavelit_plugin.data import PROBLEMS, Problem, Setup, Trajectories, problems
+from wavelit_plugin.data import (
+    PROBLEMS,
+    DataRequest,
+    Problem,
+    Setup,
+    Trajectories,
+    problems,
+    simulate_dataset,
+    simulation,
+)
 
 
 @pytest.fixture
@@ -22,6 +31,32 @@ def out() -> Iterator[Path]:
         pytest.skip(f"the folder for temporary files, {folder}, has a split's name in it")
     yield folder / "data"
     shutil.rmtree(folder)
+
+
+@pytest.fixture
+def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two trajectories of 16^2 cells a chunk."""
+    monkeypatch.setattr(simulation, "CELLS_PER_CHUNK", 2 * 16**2)
+
+
+@pytest.fixture
+def simulated() -> Callable[[DataRequest, str], Trajectories]:
+    """What the files of a request, of one of its splits, have to hold."""
+
+    def simulate(asked: DataRequest, split: str) -> Trajectories:
+        return simulate_dataset(
+            asked.problem,
+            size=asked.size,
+            trajectories=asked.count(split),
+            frames=asked.frames,
+            boundary=asked.boundary,
+            medium=asked.medium,
+            seed=asked.seed,
+            split=split,
+            oversample=asked.oversample,
+        )
+
+    return simulate
 
 
 def noise(setup: Setup, seeds: Sequence[int], problem: Problem) -> Trajectories:

@@ -1,6 +1,7 @@
 """Files for PDEArena: they hold what was simulated, and are refused where no pipe could read."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,38 +14,21 @@ from wavelit_plugin.data import (
     Problem,
     Trajectories,
     make_dataset,
-    simulate_dataset,
-    simulation,
 )
 from wavelit_plugin.data.store import digest
 from wavelit_plugin.data.writers.pdearena_zarr import vorticity
 from wavelit_plugin.errors import DataError
 
+Simulated = Callable[[DataRequest, str], Trajectories]
+
 h5py = pytest.importorskip("h5py")
 COUNTS = {"train": 5, "valid": 1, "test": 1}
-
-
-@pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two trajectories of 16^2 cells a chunk."""
-    monkeypatch.setattr(simulation, "CELLS_PER_CHUNK", 2 * 16**2)
+pytestmark = pytest.mark.usefixtures("small_chunks")
 
 
 def request(out: Path, problem: str = "kolmogorov", **changes: object) -> DataRequest:
     values: dict[str, object] = {"size": 16, "trajectories": 5, "frames": 14, "oversample": 1}
     return DataRequest(out=out, problem=problem, host="pdearena", **{**values, **changes})  # type: ignore[arg-type]
-
-
-def simulated(asked: DataRequest, split: str) -> Trajectories:
-    return simulate_dataset(
-        asked.problem,
-        size=asked.size,
-        trajectories=asked.count(split),
-        frames=asked.frames,
-        seed=asked.seed,
-        split=split,
-        oversample=asked.oversample,
-    )
 
 
 def read(path: Path, group: str) -> dict[str, Tensor]:
@@ -54,7 +38,9 @@ def read(path: Path, group: str) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("problem", ["kolmogorov", "buoyant-flow", "acoustics"])
-def test_flow_files_hold_the_simulated_fields(out: Path, problem: str) -> None:
+def test_flow_files_hold_the_simulated_fields(
+    out: Path, problem: str, simulated: Simulated
+) -> None:
     asked = request(out, problem)
     report = make_dataset(asked)
     assert report.trajectories == COUNTS
@@ -81,7 +67,7 @@ def test_splits_are_different_trajectories(out: Path) -> None:
 
 
 def test_chaos_files_hold_the_field_and_the_parameters(
-    out: Path, invented: dict[str, Problem]
+    out: Path, invented: dict[str, Problem], simulated: Simulated
 ) -> None:
     asked = request(out, "chaos")
     make_dataset(asked)
@@ -93,7 +79,9 @@ def test_chaos_files_hold_the_field_and_the_parameters(
             assert torch.equal(held[name], truth.parameters[:, index])
 
 
-def test_maxwell_files_hold_components_last(out: Path, invented: dict[str, Problem]) -> None:
+def test_maxwell_files_hold_components_last(
+    out: Path, invented: dict[str, Problem], simulated: Simulated
+) -> None:
     asked = request(out, "light", frames=2)
     make_dataset(asked)
     for split in COUNTS:
@@ -102,7 +90,9 @@ def test_maxwell_files_hold_components_last(out: Path, invented: dict[str, Probl
         assert torch.equal(held["h_field"], truth[:, :, 3:].movedim(2, -1))
 
 
-def test_water_files_have_x_last_and_vorticity(out: Path, invented: dict[str, Problem]) -> None:
+def test_water_files_have_x_last_and_vorticity(
+    out: Path, invented: dict[str, Problem], simulated: Simulated
+) -> None:
     xarray = pytest.importorskip("xarray")
     pytest.importorskip("zarr")
     asked = request(out, "water")

@@ -17,40 +17,21 @@ from wavelit_plugin.data import (
     Problem,
     Trajectories,
     make_dataset,
-    simulate_dataset,
-    simulation,
 )
 from wavelit_plugin.data.store import Workshop
 from wavelit_plugin.data.writers.the_well_hdf5 import stored_fields, vector_name
 from wavelit_plugin.errors import ConfigError, DataError, HostError
 
+Simulated = Callable[[DataRequest, str], Trajectories]
+
 h5py = pytest.importorskip("h5py")
 COUNTS = {"train": 5, "valid": 1, "test": 1}
-
-
-@pytest.fixture(autouse=True)
-def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two trajectories of 16^2 cells a chunk."""
-    monkeypatch.setattr(simulation, "CELLS_PER_CHUNK", 2 * 16**2)
+pytestmark = pytest.mark.usefixtures("small_chunks")
 
 
 def request(out: Path, problem: str = "acoustics", **changes: object) -> DataRequest:
     values: dict[str, object] = {"size": 16, "trajectories": 5, "frames": 4, "oversample": 1}
     return DataRequest(out=out, problem=problem, host="the_well", **{**values, **changes})  # type: ignore[arg-type]
-
-
-def simulated(asked: DataRequest, split: str) -> Trajectories:
-    return simulate_dataset(
-        asked.problem,
-        size=asked.size,
-        trajectories=asked.count(split),
-        frames=asked.frames,
-        boundary=asked.boundary,
-        medium=asked.medium,
-        seed=asked.seed,
-        split=split,
-        oversample=asked.oversample,
-    )
 
 
 def opened(out: Path, asked: DataRequest, split: str = "train") -> Any:
@@ -67,7 +48,9 @@ def plain(out: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("boundary", ["open", "wall", "periodic"])
-def test_a_maze_has_its_fields_constants_and_boundary(out: Path, boundary: str) -> None:
+def test_a_maze_has_its_fields_constants_and_boundary(
+    out: Path, boundary: str, simulated: Simulated
+) -> None:
     asked = request(out, medium="maze", boundary=boundary)
     report = make_dataset(asked)
     assert report.trajectories == COUNTS
@@ -88,7 +71,7 @@ def test_a_maze_has_its_fields_constants_and_boundary(out: Path, boundary: str) 
             assert kinds == {f"{axis}_{boundary}": boundary.upper() for axis in "xy"}
 
 
-def test_parameters_are_scalars_of_a_trajectory(out: Path) -> None:
+def test_parameters_are_scalars_of_a_trajectory(out: Path, simulated: Simulated) -> None:
     asked = request(out, "buoyant-flow")
     make_dataset(asked)
     with opened(out, asked) as file:
@@ -99,7 +82,7 @@ def test_parameters_are_scalars_of_a_trajectory(out: Path) -> None:
         assert torch.equal(numbers(held), simulated(asked, "train").parameters[:, 0])
 
 
-def test_three_axes_and_one(out: Path, invented: dict[str, Problem]) -> None:
+def test_three_axes_and_one(out: Path, invented: dict[str, Problem], simulated: Simulated) -> None:
     light, chaos = request(out / "3", "light", trajectories=2), request(out / "1", "chaos")
     for asked in (light, chaos):
         make_dataset(asked)
@@ -150,7 +133,7 @@ def test_every_part_says_what_it_varies_along(out: Path) -> None:
                 assert isinstance(held.attrs[attribute], np.bool_)
 
 
-def test_statistics_are_those_of_the_training_split(out: Path) -> None:
+def test_statistics_are_those_of_the_training_split(out: Path, simulated: Simulated) -> None:
     asked = request(out, medium="layers")
     make_dataset(asked)
     found = plain(out / "acoustic_scattering_discontinuous")

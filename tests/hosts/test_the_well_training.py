@@ -16,10 +16,10 @@ from wavelit_plugin.hosts.the_well import channels_first
 from wavelit_plugin.hosts.the_well_training import (
     TrainingCriterion,
     beside,
-    find_criterion,
     register_criterion,
 )
 from wavelit_plugin.loss import WaveletLoss
+from wavelit_plugin.plugins import find_criterion
 
 META = SimpleNamespace(boundary_condition_types=["PERIODIC"], n_spatial_dims=2)
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.errors import ConfigError
 
 
 def prepare(script: Path, criterion: str | None) -> None:
@@ -20,10 +20,10 @@ def prepare(script: Path, criterion: str | None) -> None:
     if not script.is_file():
         kind = "is a folder" if script.is_dir() else "does not exist"
         raise ConfigError(f"the script {str(script)!r} {kind}; give the path of a Python file")
-    from wavelit_plugin.plugins import activate
+    from wavelit_plugin.plugins import activate, find_criterion
 
     if criterion is not None:
-        check_criterion(criterion)
+        find_criterion(criterion)  # before the script, which may take long to get there
         os.environ["WAVELIT_CRITERION"] = criterion
     activate()
 
@@ -37,12 +37,3 @@ def run_script(script: Path, arguments: Sequence[str]) -> None:
     if not getattr(sys.flags, "safe_path", False):
         sys.path[0] = str(script.resolve().parent)
     runpy.run_path(path, run_name="__main__")
-
-
-def check_criterion(name: str) -> None:
-    """Raise ConfigError with the nearest name unless a plugin provides the criterion."""
-    from wavelit_plugin.plugins import criteria
-
-    names = [record.name for record in criteria()]
-    if name not in names:
-        raise unknown_name("criterion", name, names)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from wavelit_plugin.errors import ConfigError, HostError, unknown_name
-from wavelit_plugin.plugins import criteria, operators
+from wavelit_plugin.plugins import criteria, find_criterion, operators
 from wavelit_plugin.plugins.types import CriterionRecord, GridTask, OperatorRecord
 from wavelit_plugin.shapes import Field
 
@@ -92,7 +92,7 @@ def criterion_of(contestant: Contestant, task: GridTask) -> Loss:
 
     if contestant.criterion == MSE:
         return mse_loss
-    record = next(c for c in criteria() if c.name == contestant.criterion)
+    record = find_criterion(contestant.criterion)
     return record.build(reduction="mean", **_known_boundary(record, task))
 
 

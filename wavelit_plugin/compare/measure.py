@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from torch import Tensor
 
 from wavelit_plugin.compare import evaluate
 from wavelit_plugin.compare.evaluate import predictions
+from wavelit_plugin.compare.notebook import finite
 from wavelit_plugin.compare.records import Step, Trajectories
 from wavelit_plugin.compare.run_record import Spectrum
 from wavelit_plugin.compare.shells import Shells
@@ -127,9 +127,3 @@ def samples(
         "truth": y,
         "prediction": step(x.to(device)).cpu(),
     }
-
-
-def finite(value: Tensor) -> float | None:
-    """Return a number, or None where it is infinite or NaN."""
-    number = float(value)
-    return number if math.isfinite(number) else None

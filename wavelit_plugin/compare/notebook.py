@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsFloat
 
 from wavelit_plugin.errors import DataError
 
 Line = dict[str, Any]
+
+
+def finite(value: SupportsFloat) -> float | None:
+    """Return a number as JSON can have it: None where it is infinite or NaN."""
+    number = float(value)
+    return number if math.isfinite(number) else None
 
 
 def read_lines(path: Path) -> tuple[Line, ...]:

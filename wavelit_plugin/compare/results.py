@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
@@ -13,6 +11,7 @@ from typing import Any
 
 import torch
 
+from wavelit_plugin.compare.notebook import finite, write_whole
 from wavelit_plugin.compare.records import WINDOWS, Result
 
 _PACKAGES = ("wavelit-plugin", "torch", "neuraloperator", "numpy")
@@ -43,27 +42,18 @@ def as_plain(result: Result) -> dict[str, Any]:
         "parameters": result.parameters,
         "learning_rate": result.learning_rate,
         "seconds": result.seconds,
-        "one_step_vrmse": _finite(result.errors.one_step),
+        "one_step_vrmse": finite(result.errors.one_step),
         "rollout_vrmse": {
-            f"{first}-{last}": _finite(result.errors.window(first, last)) for first, last in WINDOWS
+            f"{first}-{last}": finite(result.errors.window(first, last)) for first, last in WINDOWS
         },
-        "rollout_vrmse_by_step": [_finite(error) for error in result.errors.rollout],
-        "training_loss_by_epoch": [_finite(loss) for loss in result.losses],
+        "rollout_vrmse_by_step": [finite(error) for error in result.errors.rollout],
+        "training_loss_by_epoch": [finite(loss) for loss in result.losses],
     }
 
 
 def write_results(path: Path, facts: Mapping[str, object], results: Sequence[Result]) -> None:
     """Write JSON, whole or not at all."""
-    text = json.dumps(
-        {**facts, "results": [as_plain(result) for result in results]}, indent=2, allow_nan=False
-    )
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(f"{text}\n", encoding="utf-8")
-    partial.replace(path)
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+    write_whole(path, {**facts, "results": [as_plain(result) for result in results]})
 
 
 def _version(distribution: str) -> str | None:

@@ -22,6 +22,15 @@ class Trajectories(NamedTuple):
     parameters: Float[Tensor, "batch parameter"]
 
 
+def with_parameters(
+    constants: Float[Tensor, "batch constant *space"], parameters: Float[Tensor, "batch parameter"]
+) -> Float[Tensor, "batch channel *space"]:
+    """Return the constants and then each parameter as a field of one value."""
+    space = constants.shape[2:]
+    uniform = parameters.reshape(*parameters.shape, *(1,) * len(space))
+    return torch.cat([constants, uniform.expand(-1, -1, *space)], dim=1)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Setup:
     """How a problem is simulated; everything but the trajectory's own seed.

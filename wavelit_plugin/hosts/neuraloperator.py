@@ -22,7 +22,7 @@ from torch import Tensor
 from wavelit_plugin.autoload.records import Refusal, Registration, add_key
 from wavelit_plugin.errors import unknown_name
 from wavelit_plugin.model import PRESETS, WaveLiT, WaveLiTConfig
-from wavelit_plugin.plugins.manager import criteria
+from wavelit_plugin.plugins import find_criterion
 from wavelit_plugin.plugins.types import CriterionRecord
 from wavelit_plugin.shapes import Field
 
@@ -166,18 +166,6 @@ def register_criterion(module: ModuleType) -> Iterator[Registration]:
     trainer.train = train
     undo = functools.partial(setattr, trainer, "train", original)
     yield Registration(name=record.name, undo=undo)
-
-
-def find_criterion(name: str) -> CriterionRecord:
-    """Return the criterion ``name`` of this package or of a plugin.
-
-    Raises:
-        ConfigError: nobody provides it; lists the known names with the nearest.
-    """
-    known = {record.name: record for record in criteria()}
-    if name not in known:
-        raise unknown_name("criterion", name, known)
-    return known[name]
 
 
 def _own_options(options: dict[str, Any]) -> dict[str, Any]:

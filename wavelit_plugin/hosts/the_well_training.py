@@ -13,9 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from wavelit_plugin.autoload.records import Registration
-from wavelit_plugin.errors import unknown_name
 from wavelit_plugin.hosts.the_well import ChannelsLast, channels_first
-from wavelit_plugin.plugins import criteria
+from wavelit_plugin.plugins import find_criterion
 from wavelit_plugin.plugins.types import CriterionRecord
 
 
@@ -83,15 +82,3 @@ def beside(
     """Return the criterion beside the host's loss, under that loss's name: the host logs by it."""
     kind = type(type(host).__name__, (TrainingCriterion,), {})
     return kind(host, (record.term or record.build)(reduction="mean"), steps=steps)
-
-
-def find_criterion(name: str) -> CriterionRecord:
-    """Return the criterion ``name`` of this package or of a plugin.
-
-    Raises:
-        ConfigError: nobody provides it; lists the known names with the nearest.
-    """
-    known = {record.name: record for record in criteria()}
-    if name not in known:
-        raise unknown_name("criterion", name, known)
-    return known[name]

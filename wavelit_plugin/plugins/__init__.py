@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from wavelit_plugin.autoload.records import HostStatus
 from wavelit_plugin.autoload.watch import WATCH
-from wavelit_plugin.plugins.manager import criteria, hosts, models, operators
+from wavelit_plugin.plugins.manager import criteria, find_criterion, hosts, models, operators
 
-__all__ = ["activate", "criteria", "deactivate", "hosts", "models", "operators", "report"]
+__all__ = [
+    "activate",
+    "criteria",
+    "deactivate",
+    "find_criterion",
+    "hosts",
+    "models",
+    "operators",
+    "report",
+]
 
 
 def activate() -> None:

@@ -10,6 +10,7 @@ from typing import TypeVar
 import pluggy
 
 from wavelit_plugin.autoload.switches import complain
+from wavelit_plugin.errors import unknown_name
 from wavelit_plugin.plugins import builtin, specs
 from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord, OperatorRecord
 from wavelit_plugin.plugins.wavelit_operators import model_operator
@@ -52,6 +53,18 @@ def operators() -> tuple[OperatorRecord, ...]:
     for plugin, model in _answers("wavelit_models", ModelRecord):
         known.setdefault(model.name, model_operator(model, plugin))
     return tuple(known.values())
+
+
+def find_criterion(name: str) -> CriterionRecord:
+    """Return the criterion ``name`` of this package or of a plugin.
+
+    Raises:
+        ConfigError: nobody provides it; lists the known names with the nearest.
+    """
+    known = {record.name: record for record in criteria()}
+    if name not in known:
+        raise unknown_name("criterion", name, known)
+    return known[name]
 
 
 def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from wavelit_plugin.compare.evaluation.bands import BANDS
 from wavelit_plugin.compare.evaluation.scores import Scores
+from wavelit_plugin.compare.notebook import finite
 
 WINDOWS = ((1, 5), (6, 12), (13, 30), (21, 60))
 """Roll-out steps, first and last, both included, that errors are averaged over."""
@@ -98,7 +99,7 @@ def as_plain(table: Sequence[Row]) -> list[dict[str, Any]]:
 def growth(found: Sequence[Scores]) -> tuple[float | None, ...]:
     """Return the VRMSE of each roll-out step, mean over trajectories and fields."""
     means = torch.stack([one.rollout for one in found]).double().mean(dim=(0, 2))
-    return tuple(_finite(float(mean)) for mean in means)
+    return tuple(finite(mean) for mean in means)
 
 
 def _tables(found: Sequence[Scores]) -> Iterator[tuple[str, str, Tensor]]:
@@ -132,12 +133,8 @@ def _row(names: tuple[str, str, str, str], errors: Tensor) -> Row:
         measure=measure,
         window=window,
         field=field,
-        mean=_finite(statistics.fmean(values)),
-        median=_finite(statistics.median(values)),
+        mean=finite(statistics.fmean(values)),
+        median=finite(statistics.median(values)),
         trajectories=len(values),
         diverged=values.count(math.inf),
     )
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
 
-from wavelit_plugin.data.records import Trajectories
+from wavelit_plugin.data.records import Trajectories, with_parameters
 from wavelit_plugin.errors import DataError
 from wavelit_plugin.shapes import BOUNDARIES, Field
 
@@ -79,13 +78,6 @@ def continued(trajectories: Trajectories) -> Pairs:
     fixed = fixed[:, None].expand(-1, fields.shape[1] - 1, *fixed.shape[1:])
     x = torch.cat([fields[:, :-1], fixed], dim=2)
     return Pairs(x.flatten(0, 1), fields[:, 1:].flatten(0, 1))
-
-
-def with_parameters(constants: Tensor, parameters: Tensor) -> Field:
-    """Return the constants and then each parameter as a field of one value."""
-    space = constants.shape[2:]
-    uniform = parameters.reshape(*parameters.shape, *(1,) * len(space))
-    return torch.cat([constants, uniform.expand(-1, -1, *space)], dim=1)
 
 
 def held_back(count: int, *, what: str, path: Path) -> int:

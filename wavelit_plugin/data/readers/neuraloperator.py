@@ -23,9 +23,8 @@ from wavelit_plugin.data.readers.base import (
     check_finite,
     held_back,
     read_metadata,
-    with_parameters,
 )
-from wavelit_plugin.data.records import Trajectories
+from wavelit_plugin.data.records import Trajectories, with_parameters
 from wavelit_plugin.errors import DataError
 
 _TRAIN = re.compile(r"(?P<stem>.+)_train_(?P<size>\d+)\.pt")

@@ -21,9 +21,8 @@ from wavelit_plugin.data.readers.base import (
     check_finite,
     continued,
     held_back,
-    with_parameters,
 )
-from wavelit_plugin.data.records import Trajectories
+from wavelit_plugin.data.records import Trajectories, with_parameters
 from wavelit_plugin.errors import DataError, HostError
 from wavelit_plugin.shapes import BOUNDARIES
 

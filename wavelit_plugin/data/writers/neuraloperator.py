@@ -17,7 +17,7 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from wavelit_plugin.data.records import Problem, Setup, Trajectories
+from wavelit_plugin.data.records import Problem, Setup, with_parameters
 from wavelit_plugin.data.store import save_tensors
 from wavelit_plugin.data.writers.base import Source, Writer, any_folder
 from wavelit_plugin.errors import ConfigError, unknown_name
@@ -117,13 +117,6 @@ def _fixed(problem: Problem) -> tuple[str, ...]:
     return (*problem.constants, *problem.parameters)
 
 
-def _fixed_channels(chunk: Trajectories) -> Tensor:
-    """Return (batch, channel, *space): the constants, then each parameter as a uniform field."""
-    space = chunk.constants.shape[2:]
-    values = chunk.parameters.reshape(*chunk.parameters.shape, *(1,) * len(space))
-    return torch.cat([chunk.constants, values.expand(-1, -1, *space)], dim=1)
-
-
 def _pairs(source: Source, split: str, layout: Layout) -> tuple[Tensor, Tensor]:
     """Return x and y of a split, filled chunk by chunk so that nothing is held twice."""
     problem, setup = source.problem, source.setup
@@ -140,7 +133,7 @@ def _pairs(source: Source, split: str, layout: Layout) -> tuple[Tensor, Tensor]:
         stop = start + len(chunk.fields)
         if layout.field is None:
             x[start:stop, :, :fields] = chunk.fields[:, :-1]
-            x[start:stop, :, fields:] = _fixed_channels(chunk)[:, None]
+            x[start:stop, :, fields:] = with_parameters(chunk.constants, chunk.parameters)[:, None]
             y[start:stop] = chunk.fields[:, 1:]
         else:
             channel = problem.fields.index(layout.field)
