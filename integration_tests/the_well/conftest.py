@@ -29,6 +29,7 @@ DATA: dict[str, dict[str, Any]] = {
         "medium": "layers",
         "boundary": "wall",
     },
+    "helmholtz_staircase": {"problem": "helmholtz"},
     "gray_scott_reaction_diffusion": {"problem": "gray-scott", "size": 32, "oversample": 4},
     "planetswe": {"problem": "shallow-water"},
     "rayleigh_benard": {"problem": "buoyant-flow"},

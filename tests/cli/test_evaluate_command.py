@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
+import torch
 
 from wavelit_plugin.cli import main
 from wavelit_plugin.compare.evaluation import drawing, evaluation
@@ -131,6 +133,55 @@ def test_bad_input_is_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("wavelit: error: ")
     assert told in line
+    assert not (tmp_path / "out").exists()
+
+
+OTHER = ChannelLayout(fields=3, constants=2, names=("pressure", "height", "velocity_y"))
+
+
+@pytest.mark.parametrize(
+    ("channels", "layout", "told"),
+    [
+        (5, OTHER, "it does not know velocity_x; use data with the same fields"),
+        (8, None, "takes 1 frame of 3 fields and 5 constants, 8 channels"),
+        (23, ChannelLayout(frames=7, fields=3, constants=2), "takes 7 frames (n_steps_input)"),
+        (3, ChannelLayout(fields=3), "3 channels, and acoustics_16 has 2 constants"),
+    ],
+    ids=["unknown field", "unknown n_steps_input", "n_steps_input too large", "constants"],
+)
+def test_a_model_that_does_not_go_with_the_data_is_one_line(
+    folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    channels: int,
+    layout: ChannelLayout | None,
+    told: str,
+) -> None:
+    config = WaveLiTConfig(
+        in_channels=channels, out_channels=3, width=8, heads=1, depth=1, residual="on",
+        layout=layout,
+    )  # fmt: skip
+    WaveLiT(config).save(tmp_path / "m.safetensors")
+    data = ("--data", str(folder / "data"), "--out", str(tmp_path / "out"))
+    assert main(["evaluate", str(tmp_path / "m.safetensors"), *data]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wavelit: error: ")
+    assert told in line
+    assert not (tmp_path / "out").exists()
+
+
+def test_nan_in_the_data_is_one_line(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(folder / "data", tmp_path / "data")
+    path = tmp_path / "data" / "acoustics_test_16_trajectories.pt"
+    held = torch.load(path, weights_only=True)
+    held["fields"][1, 6, 2, 0, 0] = torch.nan
+    torch.save(held, path)
+    data = ("--data", str(tmp_path / "data"), "--out", str(tmp_path / "out"))
+    assert main(["evaluate", str(folder / "model.safetensors"), *data]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{path} holds 1 NaN or infinite values of velocity_y, the first in trajectory 1" in line
     assert not (tmp_path / "out").exists()
 
 

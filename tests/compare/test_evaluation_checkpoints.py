@@ -162,8 +162,8 @@ def test_pdearena_refusals(tmp_path: Path, waves: Path, wave_data: GridData) -> 
     lightning(path, model(layout), name="Unetmod-64")
     with pytest.raises(ConfigError, match=r"holds PDEArena's Unetmod-64.*--build"):
         load_model(asked(path, waves), wave_data)
-    lightning(path, model(layout, conditions=1, residual="on"))
-    with pytest.raises(ConfigError, match=r"conditioned on the time step"):
+    lightning(path, model(layout, conditions=2, residual="on"))
+    with pytest.raises(ConfigError, match=r"conditioned on 1 numbers a trajectory.*has 0"):
         load_model(asked(path, waves), wave_data)
     lightning(path, model(replace(layout, fields=2), residual="on"))
     with pytest.raises(DataError, match=r"trained on 2 fields without names"):

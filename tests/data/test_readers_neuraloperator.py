@@ -132,7 +132,9 @@ def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path) -> No
     good = torch.rand(5, 8, 8)
     broken = good.clone()
     broken[1, 2, 3] = torch.nan
-    refused(tmp_path, "train split .* holds NaN", good, broken)
+    place = r"set_train_8\.pt holds 1 NaN or infinite values of {}, the first in sample 1 \(counted"
+    refused(tmp_path, place.format("y in y"), good, broken)
+    refused(tmp_path, place.format("x in x"), broken, good)
     refused(tmp_path, "do not go together", good, good[:3])
     refused(tmp_path, "differ in channels or size", good[:, :4], good[:, :4])
     refused(tmp_path, "at least 2 are needed", good[:1], good[:1])
@@ -142,6 +144,59 @@ def test_files_that_cannot_be_used_are_refused_in_one_line(tmp_path: Path) -> No
     torch.save({"x": good}, tmp_path / "set_train_8.pt")
     with pytest.raises(DataError, match="tensors x and y"):
         read_grid_data(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "index", "told"),
+    [
+        ("acoustics_train_16", "x", (4, 3, 2, 2), r"1 NaN .* of density in x, .* sample 4 \("),
+        ("acoustics_test_16", "y", (1, 2, 2, 2), r"1 NaN .* of velocity_y in y, .* sample 1 \("),
+        (
+            "acoustics_test_16_trajectories",
+            "fields",
+            (1, 3, 0, 2, 2),
+            r"1 NaN .* of pressure, the first in trajectory 1, frame 3 \(counted from 0\); repair",
+        ),
+        (
+            "acoustics_test_16_trajectories",
+            "constants",
+            (1, 1, 2, 2),
+            r"1 NaN .* of speed, the first in trajectory 1 \(",
+        ),
+    ],
+)
+def test_values_that_are_not_finite_are_told_with_their_place(
+    tmp_path: Path, name: str, key: str, index: tuple[int, ...], told: str
+) -> None:
+    made(tmp_path)
+    path = tmp_path / f"{name}.pt"
+    held = torch.load(path, weights_only=True)
+    held[key][index] = torch.inf
+    torch.save(held, path)
+    with pytest.raises(DataError, match=rf"{name}\.pt holds {told}"):
+        read_grid_data(tmp_path)
+
+
+def test_channels_without_a_name_are_refused(tmp_path: Path) -> None:
+    made(tmp_path)
+    path = tmp_path / "acoustics_train_16.pt"
+    held = torch.load(path, weights_only=True)
+    for split in ("train", "test"):
+        torch.save(
+            {**held, "x": held["x"].repeat(1, 2, 1, 1)}, path.with_name(f"acoustics_{split}_16.pt")
+        )
+    with pytest.raises(DataError, match="10 channels in x, and 5 are described beside it"):
+        read_grid_data(tmp_path)
+
+
+def test_the_numbers_of_a_trajectory_are_told_apart_from_constant_fields(tmp_path: Path) -> None:
+    made(tmp_path, problem="helmholtz")
+    data = read_grid_data(tmp_path)
+    assert data.constants == ("mask", "omega")
+    assert data.parameters == ("omega",)
+    assert data.trajectories is not None
+    omega = data.trajectories.constants[:, 1]
+    assert torch.equal(omega, omega[:, :1, :1].expand_as(omega))
 
 
 def test_a_truncated_file_is_named(tmp_path: Path) -> None:

@@ -179,7 +179,6 @@ def test_resolutions_agree_where_the_flow_is_resolved() -> None:
         for factor in (2, 4)
     )  # fmt: skip
     assert_close(low.fields[:, 0], high.fields[:, 0], rtol=0.0, atol=1e-3)
-    assert_close(low.fields[:, :, 0], high.fields[:, :, 0], rtol=0.0, atol=0.02)
     assert_close(low.fields, high.fields, rtol=0.0, atol=0.2)
 
 

@@ -164,6 +164,8 @@ def test_statistics_are_those_of_the_training_split(out: Path, simulated: Simula
         ("acoustics", "inclusions", "acoustic_scattering_inclusions"),
         ("acoustics", "layers", "acoustic_scattering_discontinuous"),
         ("acoustics", "uniform", "dummy"),
+        ("helmholtz", "staircase", "helmholtz_staircase"),
+        ("helmholtz", "empty", "dummy"),
         ("gray-scott", None, "gray_scott_reaction_diffusion"),
         ("kolmogorov", None, "shear_flow"),
         ("buoyant-flow", None, "rayleigh_benard"),

@@ -47,9 +47,14 @@ def append_line(path: Path, line: Mapping[str, Any]) -> None:
 
 def write_whole(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON file, whole or not at all."""
+    write_file(path, f"{json.dumps(content, indent=2, allow_nan=False)}\n")
+
+
+def write_file(path: Path, content: str | bytes) -> Path:
+    """Write a file, whole or not at all; text in UTF-8."""
     partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(f"{json.dumps(content, indent=2, allow_nan=False)}\n", encoding="utf-8")
-    partial.replace(path)
+    partial.write_bytes(content.encode() if isinstance(content, str) else content)
+    return partial.replace(path)
 
 
 def read_whole(path: Path) -> Line:

@@ -52,6 +52,10 @@ SLOWEST_LIGHT = 0.5
 WARM_UP = 0.2
 """Time from the pulses without electric field to frame 0."""
 
+AMPLITUDE = 10.0
+"""Of the pulses. The equations are linear, so it is free: this one makes the fields about 1, as
+trainers need that do not normalise."""
+
 SUBCELLS = 2
 """The medium is drawn on a grid finer than the simulation's by this factor."""
 
@@ -191,8 +195,9 @@ def _on_edges(cells: Cells, axis: int) -> Cells:
 def draw_potential(generator: Generator, grid: Grid) -> Float[Tensor, "3 x y z"]:
     """Return a vector potential: 3-6 round pulses of random place, width and direction.
 
-    A pulse of width w has amplitude w, so its curl is about 1 at most. A component lies on the
-    edges along its axis, which are half a cell below the centres along the two other axes.
+    A pulse of width w has amplitude AMPLITUDE w, so its curl is about AMPLITUDE at most. A
+    component lies on the edges along its axis, which are half a cell below the centres along the
+    two other axes.
     """
     total = torch.zeros(3, grid.cells, grid.cells, grid.cells, dtype=torch.float64)
     for _ in range(integer(generator, 3, 6)):
@@ -204,7 +209,9 @@ def draw_potential(generator: Generator, grid: Grid) -> Float[Tensor, "3 x y z"]
             shift = [0.0 if other == axis else 0.5 / grid.cells for other in range(NDIM)]
             seen = tuple(x + half for x, half in zip(centre, shift, strict=True))
             distance = grid.squared_distance(seen)
-            total[axis] += width * direction[axis] * torch.exp(-distance / (2 * width**2))
+            total[axis] += (
+                AMPLITUDE * width * direction[axis] * torch.exp(-distance / (2 * width**2))
+            )
     return total
 
 

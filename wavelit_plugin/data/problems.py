@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from wavelit_plugin.data.flows import BUOYANT_FLOW, KOLMOGOROV
 from wavelit_plugin.data.gray_scott import GRAY_SCOTT
+from wavelit_plugin.data.harmonic import HELMHOLTZ
 from wavelit_plugin.data.kuramoto_sivashinsky import KURAMOTO_SIVASHINSKY
 from wavelit_plugin.data.maxwell import MAXWELL
 from wavelit_plugin.data.records import Problem, Setup
@@ -17,6 +18,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         problem.name: problem
         for problem in (
             ACOUSTICS,
+            HELMHOLTZ,
             KOLMOGOROV,
             BUOYANT_FLOW,
             SHALLOW_WATER,

@@ -11,7 +11,7 @@ from wavelit_plugin.data.simulation import check_seed, problem_setup
 from wavelit_plugin.data.writers import find_writer
 from wavelit_plugin.data.writers.base import Writer
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 """Raised when the same request gives other numbers than before."""
 
 

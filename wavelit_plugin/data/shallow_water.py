@@ -157,9 +157,9 @@ FAMILIES = {"vortices": 1.0, "jets": 0.2}
 """Families of balanced flows: eddies; unstable currents along x. The number is the amplitude of
 the waves that vary along x, relative to those that do not."""
 
-VELOCITY_UNIT = 0.1
-"""Unit of the written velocities, in wave speeds: fields are then about 1, as trainers need that
-normalise the pressure only."""
+FIELD_UNIT = 0.1
+"""Unit of the written pressure and velocities: they are then about 1, as trainers need that do not
+normalise, or normalise the pressure only."""
 
 FLOW_SPEED = (0.3, 0.5)
 """Range of the largest speed of the balanced flow."""
@@ -226,8 +226,7 @@ def simulate_shallow_water(setup: Setup, seeds: Sequence[int]) -> Trajectories:
     for _ in range(setup.frames - 1):
         solver.advance(steps)
         frames.append(solver.fields(setup.size))
-    fields = torch.stack(frames, dim=1)
-    fields[:, :, 1:] /= VELOCITY_UNIT
+    fields = torch.stack(frames, dim=1) / FIELD_UNIT
     space = (setup.size,) * NDIM
     return Trajectories(
         fields, fields.new_zeros(len(seeds), 0, *space), fields.new_zeros(len(seeds), 0)
@@ -242,7 +241,7 @@ SHALLOW_WATER = Problem(
     units={
         "length": "edge of the domain",
         "time": "edge of the domain / speed of long waves",
-        "pressure": "density * gravity * mean depth (its anomaly, the depth's over the mean)",
+        "pressure": "a tenth of density * gravity * mean depth (its anomaly)",
         "velocity_x": "a tenth of the speed of long waves (along the first space axis)",
         "velocity_y": "a tenth of the speed of long waves (along the second space axis)",
     },

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 from uuid import uuid4
 
 import torch
@@ -122,6 +123,27 @@ def save_tensors(content: dict[str, object], path: Path) -> None:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"cannot write {path} ({reason}); free some room on the disk") from error
+
+
+def load_tensors(path: Path, *, advice: str) -> dict[str, Any]:
+    """Return the dictionary in a file of torch, on the CPU; nothing in it is run.
+
+    Raises:
+        DataError: it is damaged, holds objects that only running code could make, or no
+            dictionary; ``advice`` says what to do.
+    """
+    try:
+        held = torch.load(path, weights_only=True, map_location="cpu")
+    except (RuntimeError, OSError, EOFError, UnpicklingError, ValueError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"{path} cannot be read without running code in it, or is damaged ({reason}); {advice}"
+        ) from error
+    if not isinstance(held, dict):
+        raise DataError(
+            f"{path} must hold a dictionary of tensors, got {type(held).__name__}; {advice}"
+        )
+    return held
 
 
 def digest(path: Path) -> str:

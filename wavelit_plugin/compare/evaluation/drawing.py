@@ -9,6 +9,7 @@ from wavelit_plugin.compare.evaluation.curves import growth_pictures, spectrum_p
 from wavelit_plugin.compare.evaluation.evaluation import Evaluation
 from wavelit_plugin.compare.evaluation.frames import frame_pictures
 from wavelit_plugin.compare.figure import check_figure
+from wavelit_plugin.compare.notebook import write_file
 from wavelit_plugin.compare.report.canvas import drawing_style
 from wavelit_plugin.compare.report.vector import Rendered, render
 
@@ -36,10 +37,5 @@ def write_pictures(evaluation: Evaluation) -> tuple[Path, ...]:
 
 
 def _write(folder: Path, picture: Rendered) -> tuple[Path, Path]:
-    contents = {"png": picture.png, "svg": picture.svg.encode()}
-    written = []
-    for kind, content in contents.items():
-        partial = folder / f"{picture.name}.{kind}.partial"
-        partial.write_bytes(content)
-        written.append(partial.replace(folder / f"{picture.name}.{kind}"))
-    return written[0], written[1]
+    png, svg = (folder / f"{picture.name}.{kind}" for kind in ("png", "svg"))
+    return write_file(png, picture.png), write_file(svg, picture.svg)

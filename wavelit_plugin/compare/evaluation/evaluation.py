@@ -22,7 +22,7 @@ from wavelit_plugin.compare.evaluation.summary import Row
 from wavelit_plugin.compare.evaluation.trajectories import checked_trajectories, rollout_steps
 from wavelit_plugin.compare.grid_data import facts
 from wavelit_plugin.compare.lock import locked
-from wavelit_plugin.compare.notebook import write_whole
+from wavelit_plugin.compare.notebook import write_file, write_whole
 from wavelit_plugin.compare.results import hardware, versions
 from wavelit_plugin.compare.shells import Shells
 from wavelit_plugin.data.readers import GridData, read_grid_data
@@ -143,7 +143,7 @@ def _written(task: _Task, plan: dict[str, Any], found: Sequence[Found]) -> Evalu
         rows=table,
         found=found,
         shown=read_shown(out, task.data.fields, truth),
-        table=_write(out / TABLE, summary.csv_text(table)),
+        table=write_file(out / TABLE, summary.csv_text(table)),
         record=out / SUMMARY,
     )
 
@@ -187,10 +187,3 @@ def _deviation(y: Tensor) -> Tensor:
     centred = y.flatten(2).transpose(0, 1).flatten(1).double()
     std = centred.std(dim=1, unbiased=False).float()
     return std.where(std > 0, 1.0).view(1, -1, *(1,) * (y.ndim - 2))
-
-
-def _write(path: Path, text: str) -> Path:
-    """Write a file, whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_text(text, encoding="utf-8")
-    return partial.replace(path)

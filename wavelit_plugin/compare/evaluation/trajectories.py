@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from torch import Tensor
-
 from wavelit_plugin.data.readers import GridData
 from wavelit_plugin.data.records import Trajectories
 from wavelit_plugin.errors import ConfigError, DataError
@@ -15,7 +13,7 @@ def checked_trajectories(data: GridData, path: Path) -> Trajectories:
     """Return the test trajectories; their constants have the parameters among them.
 
     Raises:
-        DataError: static data, no trajectory, or NaN or infinity, which is never replaced.
+        DataError: static data, or no trajectory.
     """
     if data.trajectories is None:
         raise DataError(
@@ -24,8 +22,6 @@ def checked_trajectories(data: GridData, path: Path) -> Trajectories:
         )
     if not len(data.trajectories.fields):
         raise DataError(f"the test split of {path} is empty; make the data again")
-    _check_finite(data.trajectories.fields, data.fields, path, "frame")
-    _check_finite(data.trajectories.constants[:, None], data.constants, path, "")
     return data.trajectories
 
 
@@ -48,16 +44,3 @@ def rollout_steps(trajectories: Trajectories, frames: int, wanted: int | None) -
             f"have {whole} frames, of which the model takes {frames}; give --steps {most} or less"
         )
     return most if wanted is None else wanted
-
-
-def _check_finite(values: Tensor, names: tuple[str, ...], path: Path, axis: str) -> None:
-    """Raise DataError for the first value (trajectory, frame, name, *space) that is not finite."""
-    bad = ~values.isfinite()
-    if not bool(bad.any()):
-        return
-    trajectory, frame, name = bad.nonzero()[0, :3].tolist()
-    where = f", {axis} {frame}" if axis else ""
-    raise DataError(
-        f"the test split of {path} holds {int(bad.sum())} NaN or infinite values, the first in "
-        f"{names[name]}, trajectory {trajectory}{where} (counted from 0); repair or drop them"
-    )

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from wavelit_plugin.compare.figure import check_figure
+from wavelit_plugin.compare.notebook import write_file
 from wavelit_plugin.compare.report.canvas import drawing_style
 from wavelit_plugin.compare.report.figures import draw
 from wavelit_plugin.compare.report.page import page
@@ -80,9 +81,9 @@ def write_report(folder: Path) -> Report:
     return Report(
         headline=headline(scene.rankings),
         remarks=remarks(scene.rankings, scene.plan),
-        page=_write(folder / PAGE, html),
-        table=_write(folder / TABLE, csv_text(scene)),
-        record=_write(folder / RECORD, _record(scene)),
+        page=write_file(folder / PAGE, html),
+        table=write_file(folder / TABLE, csv_text(scene)),
+        record=write_file(folder / RECORD, _record(scene)),
         figures=tuple(drawn),
     )
 
@@ -90,7 +91,7 @@ def write_report(folder: Path) -> Report:
 def _write_files(folder: Path, picture: Rendered) -> tuple[Path, Path]:
     path = folder / FIGURES / f"{picture.name}.png"
     path.parent.mkdir(exist_ok=True)
-    return _write(path, picture.png), _write(path.with_suffix(".svg"), picture.svg)
+    return write_file(path, picture.png), write_file(path.with_suffix(".svg"), picture.svg)
 
 
 def _record(scene: Scene) -> str:
@@ -103,10 +104,3 @@ def _record(scene: Scene) -> str:
         "rows": [as_plain(row) for row in scene.order],
     }
     return f"{json.dumps(content, indent=2, allow_nan=False)}\n"
-
-
-def _write(path: Path, content: str | bytes) -> Path:
-    """Write a file, whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    return partial.replace(path)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from torch import Tensor
 
 from wavelit_plugin.data.records import Trajectories, with_parameters
 from wavelit_plugin.errors import DataError
@@ -38,6 +39,7 @@ class GridData:
         train, valid, test: the splits, float32, on the CPU.
         trajectories: the whole test trajectories; the parameters are among the constants, and
             None where the data are static.
+        parameters: names of the numbers of a trajectory, which are the last of the constants.
     """
 
     name: str
@@ -49,6 +51,7 @@ class GridData:
     valid: Pairs
     test: Pairs
     trajectories: Trajectories | None
+    parameters: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, ...]:
@@ -80,6 +83,50 @@ def continued(trajectories: Trajectories) -> Pairs:
     return Pairs(x.flatten(0, 1), fields[:, 1:].flatten(0, 1))
 
 
+def evolving(
+    *,
+    name: str,
+    fields: tuple[str, ...],
+    constants: tuple[str, ...],
+    parameters: tuple[str, ...],
+    boundary: tuple[str, ...],
+    parts: Mapping[str, Trajectories],
+    path: Path,
+) -> GridData:
+    """Return the data set whose splits are trajectories: pairs of neighbouring frames.
+
+    Without a split "valid" the last of the training trajectories validate.
+
+    Raises:
+        DataError: a split has no pair, or there are too few trajectories.
+    """
+    splits = dict(parts)
+    if "valid" not in splits:
+        whole = splits["train"]
+        start = len(whole.fields) - held_back(len(whole.fields), what="trajectories", path=path)
+        splits["train"] = Trajectories(*(part[:start] for part in whole))
+        splits["valid"] = Trajectories(*(part[start:] for part in whole))
+    pairs = {split: continued(part) for split, part in splits.items()}
+    check_filled(pairs, path)
+    test = splits["test"]
+    return GridData(
+        name=name,
+        fields=fields,
+        constants=(*constants, *parameters),
+        parameters=parameters,
+        boundary=boundary,
+        continues=True,
+        train=pairs["train"],
+        valid=pairs["valid"],
+        test=pairs["test"],
+        trajectories=Trajectories(
+            test.fields,
+            with_parameters(test.constants, test.parameters),
+            test.parameters[:, :0],
+        ),
+    )
+
+
 def held_back(count: int, *, what: str, path: Path) -> int:
     """Return how many of ``count`` training samples or trajectories validate, the last ones.
 
@@ -94,15 +141,31 @@ def held_back(count: int, *, what: str, path: Path) -> int:
     return max(1, round(VALIDATION * count))
 
 
-def check_finite(name: str, pairs: Pairs, path: Path) -> None:
-    """Raise DataError if a split is empty or holds NaN or infinity."""
-    if len(pairs.x) == 0:
-        raise DataError(f"the {name} split of {path} is empty; make the data again")
-    for part in pairs:
-        if not bool(part.isfinite().all()):
-            raise DataError(
-                f"the {name} split of {path} holds NaN or infinite values; repair or drop them"
-            )
+def check_finite(values: Tensor, what: str, path: Path, *axes: str) -> None:
+    """Raise DataError where numbers are NaN or infinite, saying where the first of them is.
+
+    Args:
+        values: the numbers; their first axes are counted in the message.
+        what: they are, such as the name of a field.
+        path: of the file that holds them.
+        *axes: names of the first axes of ``values``, such as "trajectory", "frame".
+    """
+    bad = ~values.isfinite()
+    if not bool(bad.any()):
+        return
+    place = bad.nonzero()[0, : len(axes)].tolist()
+    where = ", ".join(f"{axis} {number}" for axis, number in zip(axes, place, strict=True))
+    raise DataError(
+        f"{path} holds {int(bad.sum())} NaN or infinite values of {what}, the first in {where} "
+        "(counted from 0); repair or drop them"
+    )
+
+
+def check_filled(parts: Mapping[str, Pairs], path: Path) -> None:
+    """Raise DataError if a split, by name, is empty."""
+    for split, pairs in parts.items():
+        if len(pairs.x) == 0:
+            raise DataError(f"the {split} split of {path} is empty; make the data again")
 
 
 def read_metadata(path: Path) -> dict[str, Any]:

@@ -9,10 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from wavelit_plugin.data.readers.base import (
@@ -20,13 +18,16 @@ from wavelit_plugin.data.readers.base import (
     Pairs,
     Reader,
     boundary_of,
+    check_filled,
     check_finite,
     held_back,
     read_metadata,
 )
 from wavelit_plugin.data.records import Trajectories, with_parameters
+from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import DataError
 
+_ADVICE = "make or copy it again"
 _TRAIN = re.compile(r"(?P<stem>.+)_train_(?P<size>\d+)\.pt")
 
 
@@ -55,14 +56,16 @@ def read(folder: Path, name: str) -> GridData:
         raise DataError(f"{train_path} and {test_path} differ in channels or size; check them")
     whole = folder / f"{stem}_test_{size}_trajectories.pt"
     held = _Trajectories(whole, metadata) if whole.is_file() else None
-    train, valid = _split(train, 1 if held is None else held.samples, train_path)
-    for split, pairs in (("train", train), ("valid", valid), ("test", test)):
-        check_finite(split, pairs, folder / name)
     fields, constants = _channels(train, metadata, held)
+    for path, pairs in ((train_path, train), (test_path, test)):
+        _check_channels_finite(pairs, (*fields, *constants), fields, path)
+    train, valid = _split(train, 1 if held is None else held.samples, train_path)
+    check_filled({"train": train, "valid": valid, "test": test}, folder / name)
     return GridData(
         name=name,
         fields=fields,
         constants=constants,
+        parameters=() if held is None else held.parameters,
         boundary=boundary_of(metadata, train.x.ndim - 2),
         continues=held is not None,
         train=train,
@@ -79,7 +82,7 @@ class _Trajectories:
     """The file of whole test trajectories."""
 
     def __init__(self, path: Path, metadata: Mapping[str, Any]) -> None:
-        self.path, self.held = path, load_tensors(path)
+        self.path, self.held = path, load_tensors(path, advice=_ADVICE)
         missing = [k for k in ("fields", "constants", "field_names") if k not in self.held]
         if missing:
             raise DataError(f"{path} lacks {', '.join(missing)}; make the data again")
@@ -93,9 +96,14 @@ class _Trajectories:
         return int(self.held["fields"].shape[1]) - 1
 
     @property
+    def parameters(self) -> tuple[str, ...]:
+        """Names of the numbers of a trajectory; a layout of one field has none."""
+        return tuple(self.held.get("parameter_names", ())) if self.whole else ()
+
+    @property
     def constants(self) -> list[str]:
         """Names of the inputs that do not change; a layout of one field has none."""
-        names = [*self.held.get("constant_names", ()), *self.held.get("parameter_names", ())]
+        names = [*self.held.get("constant_names", ()), *self.parameters]
         return names if self.whole else []
 
     def trajectories(self, train: Pairs) -> Trajectories:
@@ -110,23 +118,15 @@ class _Trajectories:
                 f"{self.path} gives {channels[0]} input and {channels[1]} output channels, the "
                 f"training file {train.x.shape[1]} and {train.y.shape[1]}; make the data again"
             )
+        for number, name in enumerate(self.fields):
+            check_finite(fields[:, :, number], name, self.path, "trajectory", "frame")
+        for number, name in enumerate(self.constants):
+            check_finite(fixed[:, number], name, self.path, "trajectory")
         return Trajectories(fields, fixed.float(), parameters[:, :0])
 
 
-def load_tensors(path: Path) -> dict[str, Any]:
-    """Return the dictionary in a file of torch; DataError when it holds something else."""
-    try:
-        held = torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path} cannot be read ({reason}); make or copy it again") from error
-    if not isinstance(held, dict):
-        raise DataError(f"{path} must hold a dictionary of tensors, got {type(held).__name__}")
-    return held
-
-
 def _pairs(path: Path, metadata: Mapping[str, Any], size: int) -> Pairs:
-    held = load_tensors(path)
+    held = load_tensors(path, advice=_ADVICE)
     for key in ("x", "y"):
         if not isinstance(held.get(key), Tensor) or held[key].ndim < 2:
             raise DataError(f"{path} must hold the tensors x and y, (sample, channel, *space)")
@@ -166,6 +166,22 @@ def _channels(
     layout = metadata.get("layout", {})
     inputs = layout.get("x_channels", _numbered("x", train.x.shape[1]))
     return tuple(layout.get("y_channels", _numbered("y", train.y.shape[1]))), tuple(inputs)
+
+
+def _check_channels_finite(
+    pairs: Pairs, inputs: tuple[str, ...], outputs: tuple[str, ...], path: Path
+) -> None:
+    """Raise DataError where channels have no names, or hold NaN or infinity."""
+    for part, values, names in (("x", pairs.x, inputs), ("y", pairs.y, outputs)):
+        # static data name the inputs alone constants
+        known = names[-values.shape[1] :]
+        if len(known) != values.shape[1]:
+            raise DataError(
+                f"{path} has {values.shape[1]} channels in {part}, and {len(names)} are described "
+                f"beside it ({', '.join(names)}); make the data again"
+            )
+        for name, channel in zip(known, values.unbind(1), strict=True):
+            check_finite(channel, f"{name} in {part}", path, "sample")
 
 
 def _numbered(name: str, count: int) -> list[str]:

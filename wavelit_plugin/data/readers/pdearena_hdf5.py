@@ -10,26 +10,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from wavelit_plugin.data.readers.base import (
     GridData,
-    Pairs,
     Reader,
     boundary_of,
     check_finite,
-    continued,
-    held_back,
+    evolving,
     read_metadata,
 )
-from wavelit_plugin.data.records import Trajectories, with_parameters
+from wavelit_plugin.data.records import Trajectories
 from wavelit_plugin.errors import DataError, HostError
 
 Held = Mapping[str, Tensor]
 
 _FILE = re.compile(r"(?P<name>.+?)_(?P<split>train|valid|test)(?:_.*)?\.h5")
+_SPLITS = ("train", "valid", "test")
 _VECTORS = {"d_field": ("d_x", "d_y", "d_z"), "h_field": ("h_x", "h_y", "h_z")}
 _SCALARS = ("u", "vx", "vy")
 
@@ -47,34 +47,22 @@ def read(folder: Path, name: str) -> GridData:
         HostError: h5py is not installed.
         DataError: a file is damaged, holds something else, or too little.
     """
-    train = _split(folder, name, "train")
-    varying = _varying(train)
-    parts = {"train": _trajectories(train, varying)}
-    for split in ("valid", "test"):
-        if name in _files(folder, split):
-            parts[split] = _trajectories(_split(folder, name, split), varying)
-    if "valid" not in parts:
-        count = len(parts["train"].fields)
-        start = count - held_back(count, what="trajectories", path=folder / name)
-        parts["valid"] = Trajectories(*(part[start:] for part in parts["train"]))
-        parts["train"] = Trajectories(*(part[:start] for part in parts["train"]))
-    pairs = {split: continued(part) for split, part in parts.items()}
-    _check_alike(pairs, folder / name)
-    test = parts["test"]
-    return GridData(
+    place = folder / name
+    held = {s: _split(folder, name, s) for s in _SPLITS if name in _files(folder, s)}
+    varying = _varying(held["train"])
+    _check_alike(held, place)
+    parts = {
+        split: _trajectories(part, varying, folder / f"{name}_{split}")
+        for split, part in held.items()
+    }
+    return evolving(
         name=name,
-        fields=_field_names(train),
-        constants=varying,
-        boundary=boundary_of(_metadata(folder, name), test.fields.ndim - 3),
-        continues=True,
-        train=pairs["train"],
-        valid=pairs["valid"],
-        test=pairs["test"],
-        trajectories=Trajectories(
-            test.fields,
-            with_parameters(test.constants, test.parameters),
-            test.parameters[:, :0],
-        ),
+        fields=_field_names(held["train"]),
+        constants=(),
+        parameters=varying,
+        boundary=boundary_of(_metadata(folder, name), parts["test"].fields.ndim - 3),
+        parts=parts,
+        path=place,
     )
 
 
@@ -116,15 +104,50 @@ def _read_file(path: Path, split: str) -> Held:
         ) from error
     try:
         with h5py.File(path) as file:
-            return {
-                key: torch.from_numpy(held[:]).float()
-                for key, held in file[split].items()
-                if _is_field(key) or held.ndim == 1
+            group = file[split]
+            held = {
+                key: _numbers(part, path)
+                for key, part in (group.items() if isinstance(group, h5py.Group) else ())
+                if isinstance(part, h5py.Dataset) and (_is_field(key) or part.ndim == 1)
             }
     except (OSError, KeyError) as error:
         raise DataError(
             f"{path} cannot be read as PDEArena's {split} split ({error}); make or copy it again"
         ) from error
+    return _checked(held, path)
+
+
+def _numbers(part: Any, path: Path) -> Tensor:
+    """Return the numbers of a data set; DataError where it holds something else."""
+    if part.dtype.kind not in "fiub":
+        raise DataError(f"{part.name} of {path} must hold real numbers, got {part.dtype}")
+    return torch.as_tensor(part[()]).float()
+
+
+def _checked(held: Held, path: Path) -> Held:
+    """Return the fields and the numbers of each trajectory.
+
+    Raises:
+        DataError: there is no field, fields differ in shape, or NaN or infinity.
+    """
+    fields = {name: (key, part) for key in _field_keys(held) for name, part in _parts(key, held)}
+    if not fields:
+        raise DataError(
+            f"{path} holds {', '.join(held) or 'nothing'}, expected u, vx and vy, or pde_*, or "
+            "d_field and h_field; only these layouts of PDEArena are read"
+        )
+    shape = next(iter(fields.values()))[1].shape
+    for name, (key, values) in fields.items():
+        if values.shape != shape or values.ndim < 3 or not values.numel():
+            raise DataError(
+                f"{key} of {path} must be (trajectory, frame, *space), the same for all fields, "
+                f"got {tuple(held[key].shape)}; make or copy it again"
+            )
+        check_finite(values, name, path, "trajectory", "frame")
+    numbers = {k: v for k, v in held.items() if not _is_field(k) and len(v) == shape[0]}
+    for key, values in numbers.items():
+        check_finite(values, key, path, "trajectory")
+    return {**{key: held[key] for key in _field_keys(held)}, **numbers}
 
 
 def _is_field(key: str) -> bool:
@@ -133,19 +156,20 @@ def _is_field(key: str) -> bool:
 
 def _varying(held: Held) -> tuple[str, ...]:
     """Return the names of the numbers that differ between training trajectories."""
-    numbers = ((key, value) for key, value in held.items() if value.ndim == 1)
+    numbers = ((key, value) for key, value in held.items() if not _is_field(key))
     return tuple(sorted(key for key, value in numbers if bool((value != value[0]).any())))
 
 
-def _trajectories(held: Held, varying: Sequence[str]) -> Trajectories:
-    fields = [part for key in _field_keys(held) for part in _components(key, held[key])]
-    if not fields:
-        raise DataError(
-            f"expected u, vx and vy, or pde_*, or d_field and h_field, got {', '.join(held)}; "
-            "only these layouts of PDEArena are read"
-        )
+def _trajectories(held: Held, varying: Sequence[str], path: Path) -> Trajectories:
+    fields = [part for key in _field_keys(held) for _, part in _parts(key, held)]
     stacked = torch.stack(fields, dim=2)
     count, space = len(stacked), stacked.shape[3:]
+    missing = [key for key in varying if key not in held]
+    if missing:
+        raise DataError(
+            f"{path} lacks {', '.join(missing)} of its trajectories, which the training files "
+            "have; make or copy it again"
+        )
     numbers = [held[key] for key in varying]
     parameters = torch.stack(numbers, dim=1) if numbers else stacked.new_zeros(count, 0)
     return Trajectories(stacked, stacked.new_zeros(count, 0, *space), parameters)
@@ -156,17 +180,19 @@ def _field_keys(held: Held) -> list[str]:
     return sorted(filter(_is_field, held), key=lambda key: (order.get(key, len(order)), key))
 
 
-def _components(key: str, values: Tensor) -> tuple[Tensor, ...]:
-    return values.unbind(-1) if key in _VECTORS else (values,)
+def _parts(key: str, held: Held) -> list[tuple[str, Tensor]]:
+    """Return the names and the values of the fields of a data set; vectors have three."""
+    values = held[key]
+    if key not in _VECTORS:
+        return [("u" if key.startswith("pde_") else key, values)]
+    # another number of components is told with the shape
+    fitting = values.ndim and values.shape[-1] == len(_VECTORS[key])
+    parts = values.unbind(-1) if fitting else (values.new_zeros(0),) * len(_VECTORS[key])
+    return list(zip(_VECTORS[key], parts, strict=True))
 
 
 def _field_names(held: Held) -> tuple[str, ...]:
-    keys = _field_keys(held)
-    return tuple(
-        name
-        for key in keys
-        for name in _VECTORS.get(key, ("u",) if key.startswith("pde_") else (key,))
-    )
+    return tuple(name for key in _field_keys(held) for name, _ in _parts(key, held))
 
 
 def _metadata(folder: Path, name: str) -> dict[str, object]:
@@ -175,9 +201,17 @@ def _metadata(folder: Path, name: str) -> dict[str, object]:
     return next((facts for facts in found if facts), {})
 
 
-def _check_alike(pairs: Mapping[str, Pairs], path: Path) -> None:
-    shapes = {part.x.shape[1:] for part in pairs.values()}
-    if len(shapes) > 1:
-        raise DataError(f"the splits of {path} differ in channels or size: {sorted(shapes)}")
-    for split, part in pairs.items():
-        check_finite(split, part, path)
+def _check_alike(held: Mapping[str, Held], path: Path) -> None:
+    """Raise DataError unless all splits have the same fields on the same grid."""
+    outlines = {
+        split: f"{', '.join(_field_names(part))} on {tuple(_space(part))}"
+        for split, part in held.items()
+    }
+    if len(set(outlines.values())) > 1:
+        told = "; ".join(f"{split} has {outline}" for split, outline in outlines.items())
+        raise DataError(f"the splits of {path} differ in fields or size: {told}")
+
+
+def _space(held: Held) -> torch.Size:
+    (_, values), *_ = _parts(_field_keys(held)[0], held)
+    return values.shape[2:]

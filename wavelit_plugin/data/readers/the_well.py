@@ -7,42 +7,16 @@ Scalars that differ between trajectories are inputs too; those that vary in time
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from itertools import product
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from wavelit_plugin.data.readers.base import (
-    GridData,
-    Reader,
-    check_finite,
-    continued,
-    held_back,
-)
-from wavelit_plugin.data.records import Trajectories, with_parameters
-from wavelit_plugin.errors import DataError, HostError
-from wavelit_plugin.shapes import BOUNDARIES
-
-ORDERS = ("t0_fields", "t1_fields", "t2_fields")
-
-
-class Content(NamedTuple):
-    """What a split holds, by name.
-
-    Attributes:
-        fields: (trajectory, frame, *space).
-        constants: (trajectory, *space).
-        scalars: (trajectory,), constant in time.
-        boundary: what each axis does at its ends.
-    """
-
-    fields: Mapping[str, Tensor]
-    constants: Mapping[str, Tensor]
-    scalars: Mapping[str, Tensor]
-    boundary: tuple[str, ...]
+from wavelit_plugin.data.readers.base import GridData, Reader, evolving
+from wavelit_plugin.data.readers.the_well_hdf5 import Content, read_file
+from wavelit_plugin.data.records import Trajectories
+from wavelit_plugin.errors import DataError
 
 
 def names(folder: Path) -> tuple[str, ...]:
@@ -68,26 +42,14 @@ def read(folder: Path, name: str) -> GridData:
             content = _split(place, split)
             _check_alike(train, content, place / "data" / split)
             parts[split] = _trajectories(content, varying)
-    if "valid" not in parts:
-        count = len(parts["train"].fields)
-        start = count - held_back(count, what="trajectories", path=place)
-        parts["valid"] = Trajectories(*(part[start:] for part in parts["train"]))
-        parts["train"] = Trajectories(*(part[:start] for part in parts["train"]))
-    pairs = {split: continued(part) for split, part in parts.items()}
-    for split, pair in pairs.items():
-        check_finite(split, pair, place)
-    test = parts["test"]
-    fixed = with_parameters(test.constants, test.parameters)
-    return GridData(
+    return evolving(
         name=name,
         fields=tuple(train.fields),
-        constants=(*train.constants, *varying),
+        constants=tuple(train.constants),
+        parameters=varying,
         boundary=train.boundary,
-        continues=True,
-        train=pairs["train"],
-        valid=pairs["valid"],
-        test=pairs["test"],
-        trajectories=Trajectories(test.fields, fixed, test.parameters[:, :0]),
+        parts=parts,
+        path=place,
     )
 
 
@@ -106,9 +68,15 @@ def _files(folder: Path, split: str) -> list[Path]:
 def _split(folder: Path, split: str) -> Content:
     """Return the contents of all files of a split, joined along the trajectories."""
     paths = _files(folder, split)
-    parts = [_read_file(path) for path in paths]
+    parts = [read_file(path) for path in paths]
     for path, part in zip(paths[1:], parts[1:], strict=True):
         _check_alike(parts[0], part, path)
+        frames, wanted = (next(iter(one.fields.values())).shape[1] for one in (part, parts[0]))
+        if frames != wanted:
+            raise DataError(
+                f"{path} has {frames} frames a trajectory and {paths[0].name} has {wanted}; keep "
+                "trajectories of one length in a split"
+            )
     return Content(
         _joined([part.fields for part in parts]),
         _joined([part.constants for part in parts]),
@@ -119,94 +87,6 @@ def _split(folder: Path, split: str) -> Content:
 
 def _joined(parts: list[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
-
-
-def _read_file(path: Path) -> Content:
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise HostError(
-            f"{path.name} is read with h5py, which is not installed; install "
-            "wavelit-plugin[the-well]"
-        ) from error
-    try:
-        with h5py.File(path) as file:
-            return _content(file, path)
-    except (OSError, KeyError) as error:
-        raise DataError(
-            f"{path} breaks The Well's specification or is damaged ({error}); make or copy it again"
-        ) from error
-
-
-def _content(file: Any, path: Path) -> Content:
-    axes = [str(axis) for axis in file["dimensions"].attrs["spatial_dims"]]
-    count, frames = int(file.attrs["n_trajectories"]), file["dimensions"]["time"].shape[-1]
-    space = tuple(file["dimensions"][axis].shape[-1] for axis in axes)
-    fields: dict[str, Tensor] = {}
-    constants: dict[str, Tensor] = {}
-    for order, group in enumerate(ORDERS):
-        for name in file[group].attrs["field_names"]:
-            held = file[group][name]
-            whole = (count, frames, *space, *(len(axes),) * order)
-            values = _expanded(held, whole, path)
-            components = _components(name, values, axes, order)
-            if held.attrs["time_varying"]:
-                fields.update(components)
-            else:
-                constants.update({key: value[:, 0] for key, value in components})
-    scalars = {
-        str(name): _expanded(file["scalars"][name], (count, 1), path)[:, 0]
-        for name in file["scalars"].attrs["field_names"]
-        if not file["scalars"][name].attrs["time_varying"]
-    }
-    return Content(fields, constants, scalars, _boundary(file["boundary_conditions"], axes))
-
-
-def _expanded(held: Any, whole: tuple[int, ...], path: Path) -> Tensor:
-    """Return a data set with all axes, also those that it does not vary along.
-
-    Raises:
-        DataError: its shape is not the one that its attributes announce.
-    """
-    varies = [held.attrs["sample_varying"], held.attrs["time_varying"]]
-    varies += list(held.attrs.get("dim_varying", ()))
-    varies += [True] * (len(whole) - len(varies))
-    expected = tuple(size for size, along in zip(whole, varies, strict=True) if along)
-    # a number alone may also be stored as one of one element
-    if held.shape != expected and not (expected == () and held.shape == (1,)):
-        raise DataError(
-            f"{held.name} of {path} must have shape {expected} by its attributes, got "
-            f"{held.shape}; the file breaks The Well's specification"
-        )
-    stored = [size if along else 1 for size, along in zip(whole, varies, strict=True)]
-    constant_in_time = [*whole]
-    if not varies[1]:
-        constant_in_time[1] = 1
-    return torch.as_tensor(held[()]).float().reshape(stored).expand(constant_in_time)
-
-
-def _components(name: str, values: Tensor, axes: list[str], order: int) -> list[tuple[str, Tensor]]:
-    """Return the name and the values of each component, (trajectory, frame, *space)."""
-    if order == 0:
-        return [(name, values)]
-    labels = ["".join(label) for label in product(axes, repeat=order)]
-    parts = values.flatten(-order).unbind(-1)
-    return [(f"{name}_{label}", part) for label, part in zip(labels, parts, strict=True)]
-
-
-def _boundary(conditions: Any, axes: list[str]) -> tuple[str, ...]:
-    """Return one name for each axis; "open", which claims nothing, where several or none hold."""
-    kinds: dict[str, set[str]] = {axis: set() for axis in axes}
-    for condition in conditions.values():
-        for axis in condition.attrs["associated_dims"]:
-            kinds[str(axis)].add(str(condition.attrs["bc_type"]).lower())
-
-    def told() -> Iterator[str]:
-        for axis in axes:
-            (kind, *more) = sorted(kinds[axis]) or ["open"]
-            yield kind if kind in BOUNDARIES and not more else "open"
-
-    return tuple(told())
 
 
 def _trajectories(content: Content, varying: tuple[str, ...]) -> Trajectories:

@@ -55,10 +55,11 @@ class Layout:
 
 
 def _components(problem: Problem) -> str:
-    vectors = ", ".join(str(len(vector)) for vector in problem.vectors) or "none"
+    sizes = ", ".join(str(len(vector)) for vector in problem.vectors)
+    vectors = f"vectors of {sizes} components" if sizes else "no vectors"
     return (
         f"{problem.name} is {problem.ndim}-D with scalars {', '.join(problem.scalars) or 'none'}, "
-        f"vectors of {vectors} components, constants {', '.join(problem.constants) or 'none'} and "
+        f"{vectors}, constants {', '.join(problem.constants) or 'none'} and "
         f"parameters {', '.join(problem.parameters) or 'none'}"
     )
 

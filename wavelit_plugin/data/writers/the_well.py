@@ -27,6 +27,7 @@ LAYOUTS: Mapping[str, tuple[str, tuple[str, ...]]] = MappingProxyType(
         "acoustic_scattering_maze": ("acoustics", ("maze",)),
         "acoustic_scattering_inclusions": ("acoustics", ("inclusions",)),
         "acoustic_scattering_discontinuous": ("acoustics", ("layers",)),
+        "helmholtz_staircase": ("helmholtz", ("staircase",)),
         "gray_scott_reaction_diffusion": ("gray-scott", ()),
         "planetswe": ("shallow-water", ()),
         "rayleigh_benard": ("buoyant-flow", ()),

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from wavelit_plugin.compare.evaluation.checkpoints.conditions import (
+    check_conditions,
+    numbers_taken,
+)
 from wavelit_plugin.data.readers import GridData
 from wavelit_plugin.errors import ConfigError, DataError
 from wavelit_plugin.model import WaveLiTConfig
@@ -13,13 +17,18 @@ from wavelit_plugin.model import WaveLiTConfig
 _NUMBERED = re.compile(r"(scalar\d+|vector\d+_[xyz])")
 
 
-def check_channels(config: WaveLiTConfig, data: GridData, path: Path) -> None:
+def check_channels(config: WaveLiTConfig, data: GridData, path: Path, *, leading: int = 0) -> None:
     """Raise an error unless the model continues the fields of the data.
+
+    Args:
+        config: of the model.
+        data: whose constants the model takes, but for the numbers that it is conditioned on.
+        path: of the checkpoint.
+        leading: conditions before these numbers, see ``check_conditions``.
 
     Raises:
         DataError: the checkpoint does not know the fields, or knows them in another order.
-        ConfigError: other axes, frames or constants, scalar conditions, or a model of another
-            quantity.
+        ConfigError: other axes, frames, constants or conditions, or a model of another quantity.
     """
     layout = config.channels
     if config.ndim != len(data.size):
@@ -27,22 +36,20 @@ def check_channels(config: WaveLiTConfig, data: GridData, path: Path) -> None:
             f"{path} is a model for {config.ndim} space axes, and {data.name} has "
             f"{len(data.size)}; use data like those that it was trained on"
         )
-    if config.conditions:
-        raise ConfigError(
-            f"{path} is conditioned on {config.conditions} scalars a sample, which the data do not "
-            "name; wrap it in a module that passes them and give that by --build"
-        )
     if not layout.fields:
         raise ConfigError(
             f"{path} predicts another quantity than its inputs, so it has nothing to roll out; "
             "only models that continue their input fields are evaluated"
         )
     _check_fields(layout.fields, layout.names, data, path)
-    if layout.constants != len(data.constants):
+    check_conditions(config, data, path, leading=leading)
+    taken = numbers_taken(config, leading=leading)
+    constants = data.constants[: len(data.constants) - taken]
+    if layout.constants != len(constants):
         raise ConfigError(
             f"{path} takes {_frames(layout.frames, layout.fields)} and {layout.constants} "
             f"constants, {config.in_channels} channels, and {data.name} has "
-            f"{len(data.constants)} constants ({', '.join(data.constants) or 'none'}); use data "
+            f"{len(constants)} constants ({', '.join(constants) or 'none'}); use data "
             "like those that it was trained on, or a checkpoint whose layout says how many frames "
             "(n_steps_input) it takes"
         )

@@ -10,6 +10,7 @@ from typing import Any
 
 from wavelit_plugin.compare.evaluation.checkpoints.base import Format, Model, ready
 from wavelit_plugin.compare.evaluation.checkpoints.channels import check_channels
+from wavelit_plugin.compare.evaluation.checkpoints.conditions import on_channels
 from wavelit_plugin.compare.evaluation.checkpoints.tensors import fill, read_state, read_torch
 from wavelit_plugin.compare.evaluation.request import EvaluationRequest
 from wavelit_plugin.data.readers import GridData
@@ -44,7 +45,7 @@ def load(request: EvaluationRequest, data: GridData) -> Model:
     model = WaveLiT(config)
     fill(model, read_state(weights), weights)
     frames = config.channels.frames
-    return ready(model, format=_NAME, frames=frames, device=request.device)
+    return ready(on_channels(model), format=_NAME, frames=frames, device=request.device)
 
 
 NEURALOPERATOR = Format(

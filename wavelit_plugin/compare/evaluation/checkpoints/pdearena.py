@@ -8,6 +8,7 @@ from typing import Any
 
 from wavelit_plugin.compare.evaluation.checkpoints.base import Format, Model, ready
 from wavelit_plugin.compare.evaluation.checkpoints.channels import check_channels
+from wavelit_plugin.compare.evaluation.checkpoints.conditions import Conditioned
 from wavelit_plugin.compare.evaluation.checkpoints.tensors import fill, is_torch, read_torch
 from wavelit_plugin.compare.evaluation.request import EvaluationRequest
 from wavelit_plugin.data.readers import GridData
@@ -18,6 +19,7 @@ from wavelit_plugin.model import PRESETS, ChannelLayout, WaveLiT, WaveLiTConfig
 _NAME = "pdearena"
 _PERIODIC = "-periodic"
 _CORE = "model.core."
+_TIME_STEP = (1.0,)  # in frames, as the host's own roll-out has it
 
 
 def holds(path: Path) -> bool:
@@ -28,9 +30,11 @@ def holds(path: Path) -> bool:
 def load(request: EvaluationRequest, data: GridData) -> Model:
     """Return the model. It takes no constants: the host hands over the fields alone.
 
+    A conditioned one is given the time step, 1 frame, and the numbers of the trajectory.
+
     Raises:
         DataError: the file is damaged, or does not know the fields of the data.
-        ConfigError: another operator than waveliT, a conditioned one, or other axes.
+        ConfigError: another operator than waveliT, or other axes or conditions.
     """
     held = read_torch(request.checkpoint)
     facts, state = held.get("hyper_parameters"), held.get("state_dict")
@@ -41,10 +45,15 @@ def load(request: EvaluationRequest, data: GridData) -> Model:
         )
     core = {k.removeprefix(_CORE): v for k, v in state.items() if k.startswith(_CORE)}
     config = _config(facts, core, request.checkpoint)
-    check_channels(config, replace(data, constants=()), request.checkpoint)
+    numbers = data.parameters if config.conditions > len(_TIME_STEP) else ()
+    known = replace(data, constants=numbers)
+    check_channels(config, known, request.checkpoint, leading=len(_TIME_STEP))
     model = WaveLiT(config)
     fill(model, core, request.checkpoint)
     frames = config.channels.frames
+    if config.conditions:
+        module = Conditioned(model, leading=_TIME_STEP)
+        return ready(module, format=_NAME, frames=frames, device=request.device)
     found = ready(model, format=_NAME, frames=frames, device=request.device)
     step = found.step
     return replace(found, step=lambda u: step(u[:, : config.in_channels]))
@@ -66,16 +75,12 @@ def _config(facts: dict[str, Any], core: dict[str, Any], path: Path) -> WaveLiTC
             f"{path} holds PDEArena's {name}, and only waveliT is rebuilt from its name; give "
             "--build"
         )
-    future, frames = int(facts["time_future"]), int(facts["time_history"])
+    # its conditioned models have one frame in and one out, and do not say so
+    future, frames = int(facts.get("time_future", 1)), int(facts.get("time_history", 1))
     fields = len(core["statistics.output_mean"]) // future
     given = {k: v for k, v in knobs.items() if k in WaveLiTConfig.__dataclass_fields__}
     if name.endswith(_PERIODIC):
         given.setdefault("boundary", "periodic")
-    if any(key.startswith("condition.") for key in core):
-        raise ConfigError(
-            f"{path} is conditioned on the time step, which the data do not name; wrap it in a "
-            "module that passes it and give that by --build"
-        )
     return WaveLiTConfig.preset(
         preset,
         in_channels=frames * fields,
@@ -83,6 +88,7 @@ def _config(facts: dict[str, Any], core: dict[str, Any], path: Path) -> WaveLiTC
         **{
             "ndim": len(core["trained_space"]),
             "residual": "on",
+            "conditions": len(core["condition.mean"]) if "condition.mean" in core else 0,
             "layout": ChannelLayout(frames=frames, fields=fields, frames_out=future),
             **given,
         },

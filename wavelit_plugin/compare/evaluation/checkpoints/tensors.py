@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import DataError
 
 # where trainers keep the weights of the model among other things
@@ -24,17 +23,7 @@ def read_torch(path: Path) -> dict[str, Any]:
     Raises:
         DataError: it is damaged, holds objects that only running code could make, or no dictionary.
     """
-    try:
-        held = torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, OSError, EOFError, UnpicklingError, ValueError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"{path} cannot be read without running code in it, or is damaged ({reason}); save the "
-            "model's state_dict alone"
-        ) from error
-    if not isinstance(held, dict):
-        raise DataError(f"{path} must hold a dictionary of tensors, got {type(held).__name__}")
-    return held
+    return load_tensors(path, advice="save the model's state_dict alone")
 
 
 def read_state(path: Path) -> dict[str, Tensor]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from wavelit_plugin.compare.evaluation.checkpoints.base import Format, Model, ready
 from wavelit_plugin.compare.evaluation.checkpoints.channels import check_channels
+from wavelit_plugin.compare.evaluation.checkpoints.conditions import on_channels
 from wavelit_plugin.compare.evaluation.checkpoints.tensors import is_safetensors
 from wavelit_plugin.compare.evaluation.request import EvaluationRequest
 from wavelit_plugin.data.readers import GridData
@@ -24,12 +25,12 @@ def load(request: EvaluationRequest, data: GridData) -> Model:
 
     Raises:
         DataError: the file is damaged, or does not know the fields of the data.
-        ConfigError: it was made for other axes, frames or constants.
+        ConfigError: it was made for other axes, frames, constants or conditions.
     """
     model = WaveLiT.load(request.checkpoint)
     check_channels(model.config, data, request.checkpoint)
     frames = model.config.channels.frames
-    return ready(model, format=_NAME, frames=frames, device=request.device)
+    return ready(on_channels(model), format=_NAME, frames=frames, device=request.device)
 
 
 WAVELIT = Format(name=_NAME, summary="a file of WaveLiT.save", holds=holds, load=load)
