@@ -21,6 +21,11 @@ _OPERATORS = (
     "by that criterion instead of the mean squared error."
 )
 _MATCH = "parameters=NUMBER, seconds (a step takes as long as waveliT's) or native."
+_NOISE = "Train on states moved by noise of the model's own error, band by band, times this."
+_PUSH_FORWARD = "Share of the budget, at its end, to train on own predictions; such as 0.2."
+_CYCLE_SHIFT = (
+    "Roll out with another offset in each step, within cells of so many points; periodic axes only."
+)
 
 
 @click.command("compare")
@@ -34,6 +39,9 @@ _MATCH = "parameters=NUMBER, seconds (a step takes as long as waveliT's) or nati
 @click.option("--batch-size", type=int, default=8, show_default=True)
 @click.option("--size", type=int, help="Points an axis, of a problem; default 64.")
 @click.option("--trajectories", type=int, help="For training, of a problem; default 64.")
+@click.option("--noise", type=float, default=0.0, help=_NOISE)
+@click.option("--push-forward", type=float, default=0.0, help=_PUSH_FORWARD)
+@click.option("--cycle-shift", type=int, default=0, help=_CYCLE_SHIFT)
 @click.option("--device", default="cpu", show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=Path("compare"), show_default=True)
 @click.option("--skip-missing", is_flag=True, help="Leave out operators that cannot take part.")

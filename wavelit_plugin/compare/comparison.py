@@ -17,7 +17,7 @@ from wavelit_plugin.compare.request import SIZE, TRAJECTORIES, CompareRequest
 from wavelit_plugin.compare.results import hardware, versions
 from wavelit_plugin.compare.runs import Comparison
 from wavelit_plugin.compare.study import Study
-from wavelit_plugin.compare.training import POLICY
+from wavelit_plugin.compare.training import policy_of
 from wavelit_plugin.compare.widths import matched_width, reference_seconds
 from wavelit_plugin.data import PROBLEMS, DataRequest, make_dataset
 from wavelit_plugin.data.readers import GridData, read_grid_data
@@ -107,6 +107,7 @@ def compare(
             batch_size=request.batch_size,
             device=request.device,
             settings=ledger.settings,
+            recipe=request.recipe,
         )
         contestants, widths = _sized(contestants, ledger, study, request, watcher)
         ledger.write_plan(
@@ -164,7 +165,7 @@ def _common(
         "batch_size": request.batch_size,
         "match": request.match.as_text(),
         "predict": target,
-        "policy": POLICY,
+        "policy": policy_of(request.recipe),
         "hardware": machine,
         "versions": packages,
     }

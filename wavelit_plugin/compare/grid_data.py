@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
-from wavelit_plugin.data.readers import GridData
+from wavelit_plugin.data.readers import GridData, Pairs
 from wavelit_plugin.errors import ConfigError
 from wavelit_plugin.plugins.types import GridTask
 from wavelit_plugin.shapes import Field
@@ -69,6 +69,46 @@ class Units:
         """Return the prediction of ``y`` from physical inputs and an operator's answer."""
         y = answer * self.y_std + self.y_mean
         return y + x[:, : y.shape[1]] if self.target == "change" else y
+
+    def advance(self, x: Field, answer: Field) -> Field:
+        """Return the normalised state that an answer to normalised inputs leads to.
+
+        It is in the units of the state in ``x``, for data that continue their inputs.
+        """
+        if self.target == "state":
+            return answer
+        state = x[:, : answer.shape[1]]
+        return state + (answer * self.y_std + self.y_mean) / self.x_std[:, : answer.shape[1]]
+
+    def same_goal(self, x: Field, y: Field, moved: Field) -> Field:
+        """Return the answer to ``moved`` that leads where ``y`` leads from ``x``; all normalised.
+
+        For data that continue their inputs. The next state is the same from anywhere; a change is
+        what is left to go.
+        """
+        if self.target == "state":
+            return y
+        state = slice(y.shape[1])
+        return y - (moved[:, state] - x[:, state]) * (self.x_std[:, state] / self.y_std)
+
+    def in_state(self, error: Field) -> Field:
+        """Return the error of an answer in the units of the normalised state it leads to."""
+        return error * (self.y_std / self.x_std[:, : error.shape[1]])
+
+
+def predecessors(pairs: Pairs) -> Int[Tensor, " sample"]:
+    """Return for each sample the one before it in its trajectory; itself for a trajectory's first.
+
+    Samples of a trajectory follow each other, so the one before is known by its target, which is
+    this one's state, and by its constants.
+    """
+    x, y = pairs
+    fields, found = y.shape[1], torch.arange(len(x))
+    for sample in range(1, len(x)):
+        continues = torch.equal(x[sample, :fields], y[sample - 1])
+        if continues and torch.equal(x[sample, fields:], x[sample - 1, fields:]):
+            found[sample] = sample - 1
+    return found
 
 
 def units_of(data: GridData, target: Target, device: str) -> Units:

@@ -87,9 +87,16 @@ def rolled_trajectories(data: GridData) -> Trajectories | None:
 
 @torch.no_grad()
 def roll_out(
-    step: Step, test: Trajectories, device: str
+    step: Step, test: Trajectories, device: str, *, wrapped: Callable[[Step], Step] | None = None
 ) -> tuple[tuple[float | None, ...], Float[Tensor, "trajectory step field *space"]]:
-    """Return the mean VRMSE of each step, and the roll-outs of the first trajectories."""
+    """Return the mean VRMSE of each step, and the roll-outs of the first trajectories.
+
+    Args:
+        step: maps physical inputs to physical outputs.
+        test: what is rolled out.
+        device: where ``step`` works.
+        wrapped: called anew for each batch of trajectories, returns the step to roll out with.
+    """
     errors, shown = [], []
     size = evaluate.batch_of(test.truth)
     for start in range(0, len(test.truth), size):
@@ -99,7 +106,7 @@ def roll_out(
             truth=test.truth[part].to(device),
             constants=test.constants[part].to(device),
         )
-        predicted = evaluate.roll_out(step, held)
+        predicted = evaluate.roll_out(step if wrapped is None else wrapped(step), held)
         errors.append(torch.tensor(evaluate.rollout_errors(predicted, held)) * len(held.truth))
         shown.append(predicted[: max(0, SHOWN - start)].cpu())
     mean = torch.stack(errors).sum(dim=0) / len(test.truth)

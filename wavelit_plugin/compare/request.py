@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -60,6 +60,52 @@ class Match:
         return self.kind if self.parameters is None else f"{self.kind}={self.parameters}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What makes long roll-outs stable, the same for every operator; see ``stability``.
+
+    Attributes:
+        noise: amplitude of noise on the inputs of training, over the model's own one-step error; 0
+            is none.
+        push_forward: share of the budget, at its end, in which the model is trained on its own
+            predictions; 0 is none.
+        cycle_shift: points of the cell that roll-outs are shifted through; 0 is no shift.
+
+    Raises:
+        ConfigError: a value out of range.
+    """
+
+    noise: float = 0.0
+    push_forward: float = 0.0
+    cycle_shift: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.noise < float("inf"):
+            raise ConfigError(f"noise must be at least 0 and finite, got {self.noise}")
+        if not 0 <= self.push_forward < 1:
+            raise ConfigError(
+                f"push-forward is a share of the budget, at least 0 and below 1, got "
+                f"{self.push_forward}"
+            )
+        check_at_least("cycle-shift", self.cycle_shift, 0)
+
+    @property
+    def trains(self) -> bool:
+        """Whether it changes training."""
+        return bool(self.noise or self.push_forward)
+
+    def pushes(self, progress: float) -> bool:
+        """Say whether inputs are predictions at this share of the budget."""
+        return bool(self.push_forward) and progress >= 1 - self.push_forward
+
+    def as_plain(self) -> dict[str, float | int]:
+        """Return what is on, by name."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+
+PLAIN = Recipe()
+"""Nothing is on."""
+
 REFERENCE = "waveliT"
 """Whose training step the others' are matched to."""
 
@@ -81,6 +127,7 @@ class CompareRequest:
         device: where to simulate and train.
         size, trajectories: of a problem's data; None is the default, and for files.
         skip_missing: leave out operators that cannot be had or cannot do the task.
+        recipe: options for long roll-outs.
 
     Raises:
         ConfigError: a value out of range or an unknown name.
@@ -99,6 +146,7 @@ class CompareRequest:
     size: int | None = None
     trajectories: int | None = None
     skip_missing: bool = False
+    recipe: Recipe = PLAIN
 
     def __post_init__(self) -> None:
         for name in ("seeds", "lr_grid", "batch_size"):
@@ -112,7 +160,16 @@ class CompareRequest:
         check_device(self.device, dtype=DTYPES["float32"])
 
 
-def compare_request(*, operators: str, budget: str, match: str, **options: Any) -> CompareRequest:
+def compare_request(
+    *,
+    operators: str,
+    budget: str,
+    match: str,
+    noise: float = 0.0,
+    push_forward: float = 0.0,
+    cycle_shift: int = 0,
+    **options: Any,
+) -> CompareRequest:
     """Return the request of a command line, which has some values as text.
 
     Raises:
@@ -123,6 +180,7 @@ def compare_request(*, operators: str, budget: str, match: str, **options: Any) 
         operators=tuple(name for name in names if name),
         spend=parse_spend(budget),
         match=parse_match(match),
+        recipe=Recipe(noise=noise, push_forward=push_forward, cycle_shift=cycle_shift),
         **options,
     )
 
@@ -158,7 +216,9 @@ def parse_match(text: str) -> Match:
     return Match(kind="parameters", parameters=int(value))
 
 
-def _assignment(what: str, text: str, kinds: Mapping[str, type[int | float]]) -> tuple[str, float]:
+def _assignment(
+    what: str, text: str, kinds: Mapping[str, type[int | float]]
+) -> tuple[str, int | float]:
     name, _, value = text.partition("=")
     if name in kinds:
         try:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from wavelit_plugin.compare.contestants import MSE, Contestant, Loss, criterion_of
 from wavelit_plugin.compare.cost import forward_flops, inference_seconds, step_bytes
-from wavelit_plugin.compare.grid_data import Target, Units, task_of, units_of
+from wavelit_plugin.compare.grid_data import Target, predecessors, task_of, units_of
+from wavelit_plugin.compare.lessons import AsTheyAre, Moved
 from wavelit_plugin.compare.matching import parameter_count
 from wavelit_plugin.compare.measure import (
     one_step_errors,
@@ -22,12 +23,15 @@ from wavelit_plugin.compare.measure import (
     validation_error,
 )
 from wavelit_plugin.compare.plan import Job
-from wavelit_plugin.compare.request import Spend
+from wavelit_plugin.compare.records import Step
+from wavelit_plugin.compare.request import PLAIN, Recipe, Spend
 from wavelit_plugin.compare.run_record import RunRecord
 from wavelit_plugin.compare.training import Report, Trained, Training, step_seconds, train
 from wavelit_plugin.data.readers import GridData
+from wavelit_plugin.errors import ConfigError
 from wavelit_plugin.plugins.types import OperatorRecord
 from wavelit_plugin.shapes import Field
+from wavelit_plugin.stability import cycle_offsets, cycle_shift
 
 Samples = Mapping[str, Any]
 
@@ -40,6 +44,23 @@ class Done:
     samples: Samples | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Learner:
+    """A model after its training.
+
+    Attributes:
+        model: in evaluation mode.
+        step: maps physical inputs to physical outputs by it.
+        loss: that it was trained by.
+        trained: how that went.
+    """
+
+    model: nn.Module
+    step: Step
+    loss: Loss
+    trained: Trained
+
+
 class Study:
     """Data on the device, and what all runs have in common.
 
@@ -50,6 +71,10 @@ class Study:
         batch_size: samples a step.
         device: where to train.
         settings: key of the comparison.
+        recipe: options of the training and of roll-outs.
+
+    Raises:
+        ConfigError: the target or the recipe does not suit the data.
     """
 
     def __init__(
@@ -61,9 +86,11 @@ class Study:
         batch_size: int,
         device: str,
         settings: str,
+        recipe: Recipe = PLAIN,
     ) -> None:
         self.data, self.task, self.settings = data, task_of(data), settings
         self.spend, self.batch_size, self.device = spend, batch_size, device
+        self.recipe, self._earlier = recipe, _checked(recipe, data)
         self.units = units_of(data, target, device)
         # what repeats the state has no other answer than a state
         self.base = self.units if target == "state" else units_of(data, "state", device)
@@ -75,12 +102,9 @@ class Study:
     def run(self, contestant: Contestant, width: int | None, job: Job, report: Report) -> Done:
         """Do one run; the numbers depend on the job and the settings alone."""
         began = time.perf_counter()
-        torch.manual_seed(job.seed)
-        model = contestant.record.build(self.task, width).to(self.device)
-        loss = self._loss(contestant)
-        units = self.units if contestant.record.trains else self.base
-        trained = self._train(contestant.record, model, loss, job, report)
-        found = self._errors(model.eval(), units, job, diverged=trained.diverged)
+        learner = self.learn(contestant, width, job, report)
+        trained = learner.trained
+        found = self._errors(learner.step, job, diverged=trained.diverged)
         shown = found.pop("samples")
         record = RunRecord(
             operator=contestant.record.name,
@@ -94,11 +118,25 @@ class Study:
             step_seconds=trained.step_seconds,
             curve=trained.curve,
             **found,
-            **self._costs(contestant.record, model, loss),
+            **self._costs(contestant.record, learner.model, learner.loss),
             run_seconds=time.perf_counter() - began,
             settings=self.settings,
         )
         return Done(record=record, samples=shown)
+
+    def learn(self, contestant: Contestant, width: int | None, job: Job, report: Report) -> Learner:
+        """Build and train; the weights depend on the job and the settings alone."""
+        torch.manual_seed(job.seed)
+        model = contestant.record.build(self.task, width).to(self.device)
+        loss = self._loss(contestant)
+        trained = self._train(contestant.record, model, loss, job, report)
+        model.eval()
+        units = self.units if contestant.record.trains else self.base
+
+        def step(x: Tensor) -> Tensor:
+            return units.decode(x, model(units.encode(x)))
+
+        return Learner(model=model, step=step, loss=loss, trained=trained)
 
     def step_seconds(self, record: OperatorRecord, width: int | None) -> float:
         """Return the time of a training step of an operator."""
@@ -124,10 +162,24 @@ class Study:
             batch_size=self.batch_size,
             learning_rate=job.learning_rate,
             seed=job.seed,
+            fine_tuning=self.recipe.push_forward,
         )
         fit = record.fit
         prepare = None if fit is None else lambda: fit(model, self.x, self.y)
-        return train(model, self.x, self.y, loss, how, prepare=prepare, report=report)
+        lessons = self._moved(model, job.seed) if self.recipe.trains else None
+        given = (model, self.x, self.y, loss, how)
+        return train(*given, prepare=prepare, lessons=lessons, report=report)
+
+    def _moved(self, model: nn.Module, seed: int) -> Moved:
+        return Moved(
+            AsTheyAre(self.x, self.y),
+            self._earlier,
+            units=self.units,
+            recipe=self.recipe,
+            boundary=self.task.boundary,
+            model=model,
+            seed=seed,
+        )
 
     def _fit(self, record: OperatorRecord, model: nn.Module) -> Trained:
         """Fit in closed form what predicts states."""
@@ -138,18 +190,23 @@ class Study:
         seconds = time.perf_counter() - start
         return Trained(steps=0, seconds=seconds, step_seconds=None, curve=(), diverged=False)
 
-    def _errors(
-        self, model: nn.Module, units: Units, job: Job, *, diverged: bool
-    ) -> dict[str, Any]:
-        def step(x: Tensor) -> Tensor:
-            return units.decode(x, model(units.encode(x)))
+    def wrapped(self, step: Step) -> Step:
+        """Return the step of one roll-out."""
+        if not self.recipe.cycle_shift:
+            return step
+        return cycle_shift(step, boundary=self.task.boundary, cell=self.recipe.cycle_shift)
 
+    def _errors(self, step: Step, job: Job, *, diverged: bool) -> dict[str, Any]:
         test = rolled_trajectories(self.data)
         validation = None if diverged else validation_error(step, self.data.valid, self.device)
         if validation is None:
             return _nothing(self.data, test is not None)
         one = one_step_errors(step, self.data, self.base.encode_state, device=self.device)
-        rollout, rolled = (None, None) if test is None else roll_out(step, test, self.device)
+        rollout, rolled = (
+            (None, None)
+            if test is None
+            else roll_out(step, test, self.device, wrapped=self.wrapped)
+        )
         shown = samples(step, self.data, rolled, device=self.device) if job.seed == 0 else None
         return {
             "validation": validation,
@@ -170,6 +227,25 @@ class Study:
             "peak_bytes": step_bytes(model, x, y, loss) if record.trains else None,
             "flops": forward_flops(model, x),
         }
+
+
+def _checked(recipe: Recipe, data: GridData) -> Tensor:
+    """Return the predecessors of the samples, if the recipe asks for them; ConfigError if not."""
+    if recipe.as_plain() and not data.continues:
+        raise ConfigError(
+            f"options for roll-outs ({', '.join(recipe.as_plain())}) need data that continue their "
+            f"inputs, and {data.name} do not; leave them out"
+        )
+    if recipe.cycle_shift:
+        cycle_offsets(data.boundary, recipe.cycle_shift)
+    itself = torch.arange(len(data.train.x))
+    earlier = predecessors(data.train) if recipe.push_forward else itself
+    if recipe.push_forward and torch.equal(earlier, itself):
+        raise ConfigError(
+            f"push-forward needs trajectories of at least 3 frames, and no sample of {data.name} "
+            "follows another; use longer trajectories or leave it out"
+        )
+    return earlier
 
 
 def _nothing(data: GridData, rolls_out: bool) -> dict[str, Any]:

@@ -10,25 +10,29 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from wavelit_plugin.compare.contestants import Loss
-from wavelit_plugin.compare.request import Spend
+from wavelit_plugin.compare.descent import BETAS, CLIP, DECAY, Descent
+from wavelit_plugin.compare.lessons import AsTheyAre, Lessons
+from wavelit_plugin.compare.request import Recipe, Spend
 from wavelit_plugin.shapes import Field
 
-_WARM_UP, _CLIP, _DECAY, _BETAS = 0.05, 1.0, 1e-4, (0.9, 0.999)
+_WARM_UP = 0.05
+_FINE = 0.1  # of the rate, where a fine-tuning at the end begins
 
-POLICY = {
+POLICY: dict[str, Any] = {
     "optimizer": "AdamW",
-    "betas": list(_BETAS),
-    "weight_decay": _DECAY,
-    "clip_norm": _CLIP,
+    "betas": list(BETAS),
+    "weight_decay": DECAY,
+    "clip_norm": CLIP,
     "warm_up": _WARM_UP,
     "schedule": "linear warm-up, cosine to 0, by the share of the budget that is spent",
 }
-"""The same for every operator."""
+"""The same for every operator; ``policy_of`` adds the options."""
 
 CURVE_POINTS = 100
 
@@ -50,12 +54,14 @@ class Training:
         batch_size: samples a step.
         learning_rate: the largest.
         seed: of the order of the samples.
+        fine_tuning: share of the budget, at its end, that has a small rate of its own.
     """
 
     spend: Spend
     batch_size: int
     learning_rate: float
     seed: int
+    fine_tuning: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +91,7 @@ def train(
     how: Training,
     *,
     prepare: Callable[[], object] | None = None,
+    lessons: Lessons | None = None,
     report: Report,
 ) -> Trained:
     """Train ``model`` in place.
@@ -96,10 +103,11 @@ def train(
         loss: mean over a batch; heeds progress if it has ``set_progress``.
         how: budget, rate and seed.
         prepare: called first, on the same clock.
+        lessons: what is learnt from x and y, on the same clock; default what they are.
         report: told how it goes.
     """
     model.train()
-    step = _Step(model, how.learning_rate)
+    step, lessons = Descent(model, how.learning_rate), lessons or AsTheyAre(x, y)
     batches = draw_batches(len(x), how.batch_size, how.seed, device=x.device)
     log = _Log(clock=_Clock(x.device))
     with log.clock:
@@ -113,9 +121,11 @@ def train(
                 progress = share(how.spend, log.steps + len(block), log.clock.seconds)
                 if heed is not None:
                     heed(progress)
-                index = next(batches)
-                loss_of = (x.index_select(0, index), y.index_select(0, index), loss)
-                block.append(step(*loss_of, rate_factor(progress)))
+                given, wanted = lessons.batch(next(batches), progress)
+                factor = rate_factor(progress, how.fine_tuning)
+                value, answer = step(given, wanted, loss, factor)
+                lessons.learnt(answer, wanted)
+                block.append(value)
             # the one place where a GPU is waited for
             values = torch.stack(block).tolist()
         log.add(values)
@@ -123,10 +133,16 @@ def train(
     return log.trained()
 
 
+def policy_of(recipe: Recipe) -> dict[str, Any]:
+    """Return the policy with the options that are on; without any it is what it always was."""
+    fine = {"fine_tuning_rate": _FINE} if recipe.push_forward else {}
+    return {**POLICY, **recipe.as_plain(), **fine}
+
+
 def step_seconds(model: nn.Module, x: Field, y: Field, loss: Loss, *, repeats: int = 5) -> float:
     """Return the median time of a training step on one batch, after two that warm up."""
     model.train()
-    step, clock = _Step(model, learning_rate=0.0), _Clock(x.device)
+    step, clock = Descent(model, learning_rate=0.0), _Clock(x.device)
     times = []
     for _ in range(repeats + 2):
         with clock:
@@ -158,51 +174,29 @@ def share(spend: Spend, steps: int, seconds: float) -> float:
     return seconds / (spend.seconds or math.inf)
 
 
-def rate_factor(progress: float) -> float:
+def rate_factor(progress: float, fine_tuning: float = 0.0) -> float:
     """Return what the learning rate is multiplied by: up to 1 in a straight line, then a cosine.
+
+    A fine-tuning at the end has a cosine of its own from 0.1, and the rest of the budget all that
+    comes before.
 
     >>> [round(rate_factor(share), 3) for share in (0.025, 0.05, 0.525, 1.0)]
     [0.5, 1.0, 0.5, 0.0]
+    >>> [round(rate_factor(share, 0.5), 3) for share in (0.025, 0.5, 0.75, 1.0)]
+    [1.0, 0.1, 0.05, 0.0]
     """
+    before = 1 - fine_tuning
+    if fine_tuning and progress >= before:
+        return _FINE * _cosine((progress - before) / fine_tuning)
+    progress /= before
     if progress < _WARM_UP:
         return max(_LEAST, progress / _WARM_UP)
-    late = min(1.0, (progress - _WARM_UP) / (1 - _WARM_UP))
-    return (1 + math.cos(math.pi * late)) / 2
+    return _cosine((progress - _WARM_UP) / (1 - _WARM_UP))
 
 
-class _Step:
-    """One optimizer step. Complex parameters are trained as pairs of real numbers.
-
-    torch does the same inside AdamW, but its fused form and the norm of gradients are then several
-    times slower.
-    """
-
-    def __init__(self, model: nn.Module, learning_rate: float) -> None:
-        self.model, self.rate = model, learning_rate
-        self.trained = [p for p in model.parameters() if p.requires_grad]
-        self.views = [torch.view_as_real(p.detach()) if p.is_complex() else p for p in self.trained]
-        self.optimizer = torch.optim.AdamW(
-            self.views,
-            lr=learning_rate,
-            betas=_BETAS,
-            weight_decay=_DECAY,
-            fused=self.views[0].device.type in {"cpu", "cuda"},
-        )
-
-    def __call__(self, x: Field, y: Field, loss: Loss, factor: float) -> Tensor:
-        """Return the loss before the step."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate * factor
-        self.model.zero_grad(set_to_none=True)
-        value = loss(self.model(x), y)
-        value.backward()
-        for parameter, view in zip(self.trained, self.views, strict=True):
-            if parameter.is_complex():
-                gradient = parameter.grad
-                view.grad = None if gradient is None else torch.view_as_real(gradient)
-        nn.utils.clip_grad_norm_(self.views, _CLIP)
-        self.optimizer.step()
-        return value.detach()
+def _cosine(share: float) -> float:
+    """From 1 to 0, and 0 beyond."""
+    return (1 + math.cos(math.pi * min(1.0, share))) / 2
 
 
 class _Clock:
