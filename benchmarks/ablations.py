@@ -21,14 +21,14 @@ import yaml
 from torch import Tensor, nn
 
 from benchmarks.harness import write_results
-from benchmarks.variants import CHANGES, Averaged
+from benchmarks.variants import CHANGES, CRITERIA, Averaged
 from wavelit_plugin.compare.comparison import Progress, Watcher, compare
 from wavelit_plugin.compare.request import CompareRequest, Match, Spend
 from wavelit_plugin.compare.runs import Row, rows
 from wavelit_plugin.model import WaveLiT
 from wavelit_plugin.plugins.manager import plugin_manager
 from wavelit_plugin.plugins.specs import hookimpl
-from wavelit_plugin.plugins.types import GridTask, OperatorRecord
+from wavelit_plugin.plugins.types import CriterionRecord, GridTask, OperatorRecord
 from wavelit_plugin.plugins.wavelit_operators import preset_operator
 
 PACKAGES = ("torch", "wavelit-plugin")
@@ -93,6 +93,11 @@ class Variants:
     def wavelit_operators(self) -> list[OperatorRecord]:
         """All variants."""
         return self.records
+
+    @hookimpl
+    def wavelit_criteria(self) -> list[CriterionRecord]:
+        """The criteria that only variants have."""
+        return [CriterionRecord(name=n, build=b, summary="") for n, b in CRITERIA.items()]
 
 
 def read_plan(path: Path) -> tuple[dict[str, dict[str, Any]], list[Variant]]:

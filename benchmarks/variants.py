@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import cast
 
@@ -16,6 +17,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import WaveLiT
 from wavelit_plugin.model.attention import LinearAttention, Rotation
 from wavelit_plugin.model.norm import GroupRMS
@@ -187,6 +189,17 @@ def _no_refinement(model: WaveLiT) -> None:
     model.refinement = NoRefinement(model.config.out_channels)  # type: ignore[assignment]
 
 
+def _in_bfloat16(model: WaveLiT) -> None:
+    """Multiply in bfloat16, as autocast does; the weights and the result stay in float32."""
+    forward = model.forward
+
+    def in_half(u: Tensor, *rest: Tensor, **given: Tensor) -> Tensor:
+        with torch.autocast(u.device.type, torch.bfloat16):
+            return forward(u, *rest, **given)
+
+    model.forward = in_half  # type: ignore[method-assign, assignment]
+
+
 CHANGES: Mapping[str, Change] = MappingProxyType(
     {
         "field scales": _field_scales,
@@ -198,6 +211,15 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
         "no local term": attention(local=False),
         "no refinement": _no_refinement,
         "unshared": _unshared,
+        "bfloat16": _in_bfloat16,
     }
 )
 """The parts that ``ablations.yaml`` may name."""
+
+CRITERIA: Mapping[str, Callable[..., nn.Module]] = MappingProxyType(
+    {
+        "vrmse": partial(WaveletLoss, weight=0.0, final_weight=0.0),
+        "heavy wavelet": partial(WaveletLoss, weight=1.0, final_weight=0.2),
+    }
+)
+"""The criteria that ``ablations.yaml`` may name beside the registered ones."""

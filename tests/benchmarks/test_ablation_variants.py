@@ -7,8 +7,10 @@ import torch
 from torch.testing import assert_close
 
 from benchmarks.ablations import Variant, read_plan
-from benchmarks.variants import CHANGES, Averaged, attention
+from benchmarks.variants import CHANGES, CRITERIA, Averaged, attention
+from wavelit_plugin.metrics import vrmse
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
+from wavelit_plugin.plugins.manager import criteria
 from wavelit_plugin.plugins.types import GridTask
 
 PLAN = Path(__file__).parents[2] / "benchmarks" / "ablations.yaml"
@@ -44,7 +46,7 @@ def test_the_written_out_attention_is_that_of_the_model() -> None:
     assert_close(written(u), own(u), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", sorted(set(CHANGES) - {"field scales", "unshared"}))
+@pytest.mark.parametrize("name", sorted(set(CHANGES) - {"field scales", "unshared", "bfloat16"}))
 def test_every_change_changes_the_prediction(name: str) -> None:
     own, changed = model(), model()
     CHANGES[name](changed)
@@ -95,3 +97,22 @@ def test_the_plan_can_be_built() -> None:
     assert len({variant.name for variant in variants}) == len(variants)
     built = [variant.build(TASK, None) for variant in variants]
     assert all(module.eval()(torch.randn(1, 3, 16, 16)).shape[1] == 2 for module in built)
+    known = {*CRITERIA, *(record.name for record in criteria()), ""}
+    assert {variant.criterion for variant in variants} <= known
+
+
+def test_bfloat16_is_near_float32_and_not_it() -> None:
+    own, half = model(), model()
+    CHANGES["bfloat16"](half)
+    u = torch.randn(2, 3, 16, 16)
+    expected = own(u)
+    assert half(u).dtype == torch.float32
+    assert_close(half(u), expected, rtol=0.0, atol=0.02 * float(expected.detach().abs().max()))
+    assert not torch.equal(half(u), expected)
+
+
+def test_a_criterion_without_the_wavelet_term_is_the_relative_error() -> None:
+    prediction, target = torch.randn(2, 3, 2, 8, 8).unbind(0)
+    assert_close(
+        CRITERIA["vrmse"](reduction="mean")(prediction, target), vrmse(prediction, target).mean()
+    )

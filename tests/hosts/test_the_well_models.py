@@ -101,7 +101,7 @@ def test_a_model_of_changes_continues_nothing() -> None:
 
 def test_knobs_win_over_presets_and_null_leaves_them() -> None:
     config = model(preset="waveliT-4M", width=16, heads=2, depth=None, boundary=None).core.config
-    assert (config.width, config.heads, config.depth) == (16, 2, 6)
+    assert (config.width, config.heads, config.depth) == (16, 2, 3)
 
 
 def test_the_data_set_says_what_its_channels_and_ends_are(host: type[Data]) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch.testing import assert_close
 
 from wavelit_plugin.model import PRESETS, WaveLiT
+from wavelit_plugin.model.config import LEVELS
 from wavelit_plugin.plugins import operators
 from wavelit_plugin.plugins.types import GridTask, OperatorRecord
 from wavelit_plugin.plugins.wavelit_operators import heads_of
@@ -107,7 +108,7 @@ def test_wavelit_continues_nothing_where_the_task_does_not() -> None:
 def test_wavelit_has_the_width_that_is_asked_for_and_heads_to_match() -> None:
     config = built(task(), 96).config
     assert (config.width, config.heads) == (96, 2)
-    assert (config.depth, config.levels) == (PRESETS["waveliT"]["depth"], 2)
+    assert (config.depth, config.levels) == (PRESETS["waveliT"]["depth"], LEVELS[2])
 
 
 @pytest.mark.parametrize("name", list(PRESETS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
@@ -14,18 +15,37 @@ from wavelit_plugin.wavelets import check_wavelet
 Residual = Literal["auto", "on", "off"]
 Resolution = Literal["aligned", "native"]
 
+_COUNTS = (
+    "in_channels",
+    "out_channels",
+    "width",
+    "depth",
+    "levels",
+    "least_tokens",
+    "scales",
+    "heads",
+)
 _RESIDUALS: tuple[Residual, ...] = ("auto", "on", "off")
 _RESOLUTIONS: tuple[Resolution, ...] = ("aligned", "native")
 
 PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
-        "waveliT": MappingProxyType({"width": 144, "depth": 4, "levels": 2, "heads": 3}),
-        "waveliT-1M": MappingProxyType({"width": 144, "depth": 4, "levels": 2, "heads": 3}),
-        "waveliT-4M": MappingProxyType({"width": 240, "depth": 6, "levels": 2, "heads": 5}),
-        "waveliT-10M": MappingProxyType({"width": 336, "depth": 8, "levels": 2, "heads": 7}),
+        "waveliT": MappingProxyType({"width": 200, "depth": 2, "heads": 4}),
+        "waveliT-1M": MappingProxyType({"width": 200, "depth": 2, "heads": 4}),
+        "waveliT-4M": MappingProxyType({"width": 336, "depth": 3, "heads": 7}),
+        "waveliT-10M": MappingProxyType({"width": 468, "depth": 4, "heads": 9}),
     }
 )
-"""Knobs of each preset. The number in the name is the parameter count in 2-D with three fields."""
+"""Knobs of each preset. The number in the name is the parameter count in 2-D with three fields.
+
+All presets have LEVELS wavelet levels, and no more than leave LEAST_TOKENS tokens.
+"""
+
+LEVELS: Mapping[int, int] = MappingProxyType({1: 3, 2: 3, 3: 2})
+"""Wavelet levels of the presets by space axes: at most 64 coefficients of a channel in a token."""
+
+LEAST_TOKENS = 64
+"""Tokens that the presets want at least: 8 an axis in 2-D."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +109,8 @@ class WaveLiTConfig:
         width: features of a token; a multiple of ``2 * heads``.
         depth: blocks with weights of their own.
         levels: wavelet levels of the tokenizer; a token covers 2**levels points an axis.
+        least_tokens: on training grids that would have fewer tokens than this, fewer levels are
+            used, down to one.
         scales: scales of the feature pyramid; 1 switches it off.
         heads: attention heads; 32-64 features each work best.
         wavelet: ``haar``, or any orthogonal PyWavelets name on periodic domains.
@@ -114,6 +136,7 @@ class WaveLiTConfig:
     width: int = 64
     depth: int = 4
     levels: int = 1
+    least_tokens: int = 1
     scales: int = 1
     heads: int = 2
     wavelet: str = "haar"
@@ -125,7 +148,7 @@ class WaveLiTConfig:
     activation_checkpointing: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("in_channels", "out_channels", "width", "depth", "levels", "scales", "heads"):
+        for name in _COUNTS:
             _check_int(name, getattr(self, name), 1)
         _check_int("conditions", self.conditions, 0)
         _check_int("ndim", self.ndim, 1)
@@ -176,9 +199,9 @@ class WaveLiTConfig:
         key = str(name).lower()
         if key not in by_lower:
             raise unknown_name("preset", str(name), PRESETS)
-        knobs = dict(PRESETS[by_lower[key]])
+        tokens = {"levels": LEVELS.get(ndim, 1), "least_tokens": LEAST_TOKENS}
         sizes = {"in_channels": in_channels, "out_channels": out_channels, "ndim": ndim}
-        return cls.from_dict({**knobs, **sizes, **changes})
+        return cls.from_dict({**PRESETS[by_lower[key]], **tokens, **sizes, **changes})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> WaveLiTConfig:
@@ -209,6 +232,18 @@ class WaveLiTConfig:
         if not isinstance(self.boundary, str):
             plain["boundary"] = list(self.boundary)
         return plain
+
+    def levels_on(self, space: Sequence[int]) -> int:
+        """Return the wavelet levels in use on a training grid of these points an axis.
+
+        >>> config = WaveLiTConfig.preset("waveliT", in_channels=1, out_channels=1)
+        >>> [config.levels_on((n, n)) for n in (16, 32, 64, 128, 256)]
+        [1, 2, 3, 3, 3]
+        """
+        levels = self.levels
+        while levels > 1 and _tokens(space, levels) < self.least_tokens:
+            levels -= 1
+        return levels
 
     def changed(self, **changes: Any) -> WaveLiTConfig:
         """Return a copy with some knobs changed; raises as ``from_dict`` does."""
@@ -245,6 +280,10 @@ class WaveLiTConfig:
                 "residual='on' needs output fields that continue input fields, but the layout has "
                 "none; use residual='off'"
             )
+
+
+def _tokens(space: Sequence[int], levels: int) -> int:
+    return math.prod([-(-size // 2**levels) for size in space])  # a list: the compiler reads it
 
 
 def _layout_from(values: Mapping[str, Any]) -> ChannelLayout:

@@ -35,7 +35,8 @@ class Moments(nn.Module):
         mean = torch.stack([full_precision(u).mean(dim=(0, *range(2, u.ndim))) for u in fields])
         shape = (1, -1, *(1,) * config.ndim)
         centred = [full_precision(u) - m.view(shape) for u, m in zip(fields, mean, strict=True)]
-        tokens = [tokenize(u, config) for u in centred]
+        levels = config.levels_on(fields[0].shape[2:])
+        tokens = [tokenize(u, config, levels) for u in centred]
         products = torch.stack(
             [torch.stack([self._mean_per_band(a * b) for b in tokens]) for a in tokens]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor
 
 from wavelit_plugin.model.config import WaveLiTConfig
@@ -37,21 +38,36 @@ class Bands:
         return (values * sizes).sum(-1) / sizes.sum()
 
 
-def tokenize(u: Field, config: WaveLiTConfig) -> Tokens:
-    """Return (batch, *grid, channel * coefficient) orthonormal wavelet coefficients."""
-    pyramid = dwt(u, wavelet=config.wavelet, levels=config.levels, boundary=config.axes)
+def tokenize(u: Field, config: WaveLiTConfig, levels: int | None = None) -> Tokens:
+    """Return (batch, *grid, channel * coefficient) orthonormal wavelet coefficients.
+
+    With fewer ``levels`` than the configuration has, the coefficients are those of a grid as much
+    finer on which the field is constant in each cell: the finest bands are zero.
+    """
+    levels = config.levels if levels is None else levels
+    pyramid = dwt(u, wavelet=config.wavelet, levels=levels, boundary=config.axes)
     parts = [pyramid.approximation.unsqueeze(2)]
     for depth, detail in enumerate(reversed(pyramid.details)):
         parts.append(_fold(detail, 2**depth, config.ndim))
-    return torch.cat(parts, dim=2).flatten(1, 2).movedim(1, -1)
+    bands = torch.cat(parts, dim=2)
+    if absent := config.levels - levels:
+        bands = bands * 2.0 ** (absent * config.ndim / 2)
+        lacking = 2 ** (config.ndim * config.levels) - bands.shape[2]
+        bands = F.pad(bands, [0, 0] * config.ndim + [0, lacking])
+    return bands.flatten(1, 2).movedim(1, -1)
 
 
-def detokenize(tokens: Tokens, space: tuple[int, ...], config: WaveLiTConfig) -> Field:
-    """Invert ``tokenize`` for a field of ``space`` points."""
+def detokenize(
+    tokens: Tokens, space: tuple[int, ...], config: WaveLiTConfig, levels: int | None = None
+) -> Field:
+    """Invert ``tokenize`` for a field of ``space`` points; bands finer than its grid are left."""
+    levels = config.levels if levels is None else levels
     coefficients = 2 ** (config.ndim * config.levels)
     bands = tokens.movedim(-1, 1).unflatten(1, (-1, coefficients))
     orientations = 2**config.ndim - 1
-    sizes = [1, *(orientations * 2 ** (config.ndim * depth) for depth in range(config.levels))]
+    sizes = [1, *(orientations * 2 ** (config.ndim * depth) for depth in range(levels))]
+    if absent := config.levels - levels:
+        bands = bands.narrow(2, 0, sum(sizes)) * 2.0 ** (-absent * config.ndim / 2)
     approximation, *folded = bands.split(sizes, dim=2)
     details = [
         _unfold(part, 2**depth, config.ndim, orientations) for depth, part in enumerate(folded)

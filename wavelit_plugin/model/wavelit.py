@@ -182,10 +182,13 @@ class WaveLiT(nn.Module):
         known, view = self.statistics, (1, -1, *(1,) * self.config.ndim)
         inputs = full_precision(differences_and_constants(u, self.config))
         inputs = inputs - known.input_mean.view(view)
-        x = self.embed(tokenize(inputs, self.config), known.input_scale)
+        levels = self.config.levels_on(self._trained or u.shape[2:])
+        # fewer coefficients than the embedding has columns for: as large together as all
+        share = 2.0 ** ((levels - self.config.levels) * self.config.ndim / 2)
+        x = self.embed(tokenize(inputs, self.config, levels), known.input_scale * share)
         x = self.pyramid(x, None if modulation is None else modulation.blocks)
         bands = self.head(x, known.output_scale)
-        update = detokenize(bands, tuple(u.shape[2:]), self.config)
+        update = detokenize(bands, tuple(u.shape[2:]), self.config, levels)
         inner, outer = (s.view(view) for s in known.field_scales())
         refined = self.refinement(torch.cat([update / outer, inputs / inner], dim=1))
         update = update + outer * refined

@@ -45,8 +45,8 @@ def model_operator(record: ModelRecord, ecosystem: str) -> OperatorRecord:
 def heads_of(width: int) -> int:
     """Return the number of heads for a width: that with about 48 features each.
 
-    >>> [heads_of(width) for width in (12, 48, 132, 144, 240)]
-    [1, 1, 3, 3, 5]
+    >>> [heads_of(width) for width in (12, 48, 132, 200, 336)]
+    [1, 1, 3, 4, 7]
     """
     possible = [heads for heads in range(1, width // 2 + 1) if width % (2 * heads) == 0]
     return min(possible, key=lambda heads: abs(math.log(width / heads / _FEATURES)))
@@ -72,8 +72,8 @@ def _preset(name: str, task: GridTask, width: int | None) -> WaveLiT:
 
 
 def _widths(_task: GridTask) -> Iterable[int]:
-    widths = range(12, 1201, 12)
-    # others have no divisor near: 41 * 12 would get heads of 82 features
+    widths = range(8, 1201, 8)
+    # others have no divisor near: 41 * 8 would get heads of 82 features
     return [width for width in widths if width < _FEATURES or 36 <= width / heads_of(width) <= 64]
 
 
