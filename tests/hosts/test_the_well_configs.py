@@ -76,6 +76,7 @@ def test_the_problem_of_the_comment_makes_the_data_of_the_comment() -> None:
 
 def test_the_command_prints_them_for_another_model() -> None:
     shown = snippets("the_well", "waveliT-4M")
-    assert set(shown) == {path.relative_to(ROOT).as_posix() for path in (*FILES, ROOT / "train.sh")}
+    files = (*FILES, *ROOT.glob("*.sh"))
+    assert set(shown) == {path.relative_to(ROOT).as_posix() for path in files}
     assert yaml.safe_load(shown["model/wavelit.yaml"])["preset"] == "waveliT-4M"
     assert "WaveLiTModel" in shown["model/wavelit.yaml"]

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = {
     "compare": "wavelit_plugin.cli.compare",
     "report": "wavelit_plugin.cli.report",
     "evaluate": "wavelit_plugin.cli.evaluate",
+    "transfer": "wavelit_plugin.cli.transfer",
 }
 """The module of each command; its function is called ``command``."""
 

@@ -1,6 +1,8 @@
 """The WaveLiT model: configuration, tokenizer, blocks, pyramid, statistics and checkpoints."""
 
 from wavelit_plugin.model.config import PRESETS, ChannelLayout, WaveLiTConfig
+from wavelit_plugin.model.joint import JointWaveLiT
+from wavelit_plugin.model.members import Member
 from wavelit_plugin.model.wavelit import WaveLiT
 
-__all__ = ["PRESETS", "ChannelLayout", "WaveLiT", "WaveLiTConfig"]
+__all__ = ["PRESETS", "ChannelLayout", "JointWaveLiT", "Member", "WaveLiT", "WaveLiTConfig"]

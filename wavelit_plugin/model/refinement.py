@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from wavelit_plugin.model.convolution import convolve, wrap
 from wavelit_plugin.shapes import Boundary, Field
 
-_LAYERS = 4
+LAYERS = 4
+"""Convolutions of the refinement."""
 
 
 class Refinement(nn.Module):
@@ -26,7 +27,7 @@ class Refinement(nn.Module):
         super().__init__()
         self.boundary = boundary
         hidden = 2 ** (7 - len(boundary))
-        widths = [in_channels, *(hidden,) * (_LAYERS - 1), out_channels]
+        widths = [in_channels, *(hidden,) * (LAYERS - 1), out_channels]
         kernel = [3] * len(boundary)
         self.weights = nn.ParameterList(
             torch.empty(after, before, *kernel) for before, after in itertools.pairwise(widths)
@@ -39,9 +40,11 @@ class Refinement(nn.Module):
     def forward(self, u: Field) -> Field:
         """Return the correction of each output channel."""
         x = u.movedim(1, -1).contiguous()  # channels-last, as the kernels below want it
-        for weight, bias in zip(self.weights[:-1], self.biases[:-1], strict=True):
+        # as a list, since a slice of a ParameterList would make parameters of what is lent to it
+        *inner, last = zip(self.weights, self.biases, strict=True)
+        for weight, bias in inner:
             x = F.silu(self._filter(x, weight, bias))
-        return self._filter(x, self.weights[-1], self.biases[-1]).movedim(-1, 1)
+        return self._filter(x, *last).movedim(-1, 1)
 
     def _filter(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         padding = [0 if name == "periodic" else 1 for name in self.boundary]

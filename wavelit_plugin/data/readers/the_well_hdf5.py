@@ -59,7 +59,7 @@ def read_file(path: Path) -> Content:
         ) from error
     try:
         with h5py.File(path) as file:
-            content = _content(file, path)
+            content = content_of(file, path)
     except OSError as error:
         raise DataError(f"{path} is damaged or no HDF5 ({error}); copy it again") from error
     for name, values in content.fields.items():
@@ -69,7 +69,12 @@ def read_file(path: Path) -> Content:
     return content
 
 
-def _content(file: Any, path: Path) -> Content:
+def content_of(file: Any, path: Path) -> Content:
+    """Return what an open file holds, or a part of it that answers as one does.
+
+    Raises:
+        DataError: it breaks the specification; names the part and the file.
+    """
     frame = _frame(file, path)
     fields: dict[str, Tensor] = {}
     constants: dict[str, Tensor] = {}

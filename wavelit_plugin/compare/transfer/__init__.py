@@ -1,0 +1,1 @@
+"""One model of several data sets, and what it is worth on each: the transfer matrix."""
