@@ -136,12 +136,13 @@ def options(problems: Iterable[str]) -> argparse.Namespace:
     add("--data", help="folder of the data; by default they are simulated")
     add("--variants", help="names with commas; default all")
     add("--steps", type=int, default=300)
+    add("--seconds", type=float, help="of training, in place of steps")
     add("--seeds", type=int, default=3)
     add("--rates", default="6e-3", help="learning rates to choose from, with commas")
     add("--size", type=int, help="points an axis of simulated data; default that of the plan")
     add("--device", choices=("cpu", "cuda"), default="cpu")
     add("--out", type=Path, required=True, help="folder of the runs")
-    add("--publish", action="store_true", help="write the table's file in results/")
+    add("--publish", metavar="NAME", help="write the table's file in results/, ablations-PROBLEM")
     return parser.parse_args()
 
 
@@ -155,7 +156,7 @@ def request(
         data=chosen.data or problem["data"],
         operators=tuple(names),
         out=chosen.out,
-        spend=Spend(steps=chosen.steps),
+        spend=Spend(seconds=chosen.seconds) if chosen.seconds else Spend(steps=chosen.steps),
         seeds=chosen.seeds,
         lr_grid=len(chosen.rates.split(",")),
         match=Match(kind="native"),
@@ -190,10 +191,14 @@ def main() -> int:
     for record in records:
         print(*record.values(), sep="  ")
     if chosen.publish:
-        settings = {"steps_count": chosen.steps, "seeds_count": chosen.seeds, "rates": list(rates)}
+        settings = {
+            "spend": asked.spend.as_plain(),
+            "seeds_count": chosen.seeds,
+            "rates": list(rates),
+        }
         print(
             write_results(
-                f"ablations-{chosen.problem}",
+                chosen.publish,
                 chosen.device,
                 packages=PACKAGES,
                 settings=settings,

@@ -51,11 +51,55 @@ PDEARENA = (
     Column("ms a step", "step_seconds", 1e3),
 )
 
+ABLATIONS = (
+    Column("variant", "variant"),
+    Column("parameters", "parameters_count", 1, "{:,.0f}"),
+    Column("step / default", "step_over_default_ratio"),
+    Column("one step", "vrmse_one_step"),
+    Column("one step / default", "one_step_over_default_ratio"),
+    Column("steps 1-5", "vrmse_steps_1_5"),
+    Column("steps 6-10", "vrmse_steps_6_10"),
+    Column("steps 11-20", "vrmse_steps_11_20"),
+)
+
+STABILITY = (
+    Column("operator", "operator"),
+    Column("recipe", "recipe"),
+    Column("roll-out", "rollout"),
+    Column("parameters", "parameters_count", 1, "{:,.0f}"),
+    Column("seeds", "seeds_count"),
+    Column("finite", "finite_count"),
+    Column("one step", "vrmse_one_step"),
+    Column("steps 1-10", "vrmse_steps_1_10"),
+    Column("11-30", "vrmse_steps_11_30"),
+    Column("31-60", "vrmse_steps_31_60"),
+    Column("61-100", "vrmse_steps_61_100"),
+    Column("last", "vrmse_last_step"),
+    Column("largest / truth", "largest_over_truth_ratio"),
+)
+
 TABLES: dict[str, tuple[Column, ...]] = {
     "pdearena-flow": PDEARENA,
     "pdearena-waves": PDEARENA,
     "pdearena-shallow": PDEARENA,
     "pdearena-cond": PDEARENA,
+    "shapes": (
+        Column("problem", "problem"),
+        Column("grid", "size"),
+        Column("seconds", "budget_seconds"),
+        Column("levels", "levels_count"),
+        Column("depth", "depth_count"),
+        Column("width", "width_count"),
+        Column("parameters", "parameters_count", 1, "{:,.0f}"),
+        Column("seeds", "seeds_count"),
+        Column("steps done", "steps_count", 1, "{:.0f}"),
+        Column("one step", "vrmse_one_step"),
+        Column("steps 1-10", "vrmse_steps_1_10"),
+        Column("steps 11-20", "vrmse_steps_11_20"),
+    ),
+    "ablations-waves": ABLATIONS,
+    "ablations-elliptic": ABLATIONS,
+    "stability-wall": STABILITY,
     "dwt": (
         Column("wavelet", "wavelet"),
         Column("grid", "space"),
