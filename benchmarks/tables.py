@@ -62,6 +62,19 @@ ABLATIONS = (
     Column("steps 11-20", "vrmse_steps_11_20"),
 )
 
+COMPARE = (
+    Column("operator", "operator"),
+    Column("parameters", "parameters_count", 1, "{:,.0f}"),
+    Column("learning rate", "learning_rate"),
+    Column("seeds", "seeds_count"),
+    Column("steps done", "steps_count", 1, "{:.0f}"),
+    Column("one step", "vrmse_one_step"),
+    Column("95 % half width", "vrmse_one_step_half_width"),
+    Column("one step / ours", "one_step_over_ours_ratio"),
+    Column("steps 1-10", "vrmse_steps_1_10"),
+    Column("steps 1-10 / ours", "steps_1_10_over_ours_ratio"),
+)
+
 STABILITY = (
     Column("operator", "operator"),
     Column("recipe", "recipe"),
@@ -100,6 +113,21 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "ablations-waves": ABLATIONS,
     "ablations-elliptic": ABLATIONS,
     "stability-wall": STABILITY,
+    "compare-waves": COMPARE,
+    "compare-elliptic": COMPARE,
+    "compare-flow": COMPARE,
+    "transfer-small": (
+        Column("data set", "data_set"),
+        Column("persistence", "vrmse_one_step_persistence"),
+        Column("bespoke", "vrmse_one_step_bespoke"),
+        Column("bespoke, tuned", "vrmse_one_step_bespoke_tuned"),
+        Column("joint", "vrmse_one_step_joint"),
+        Column("joint, tuned", "vrmse_one_step_joint_tuned"),
+        Column("left out", "vrmse_one_step_left_out"),
+        Column("left out, tuned", "vrmse_one_step_left_out_tuned"),
+        Column("waves, tuned", "vrmse_one_step_waves_tuned"),
+        Column("flows, tuned", "vrmse_one_step_flows_tuned"),
+    ),
     "dwt": (
         Column("wavelet", "wavelet"),
         Column("grid", "space"),
