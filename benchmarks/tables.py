@@ -135,6 +135,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("package", "package"),
         Column("ms", "median_seconds", 1e3),
         Column("time / ours", "time_over_ours_ratio"),
+        Column("time / two copies", "time_over_two_copies_ratio"),
         Column("peak MiB", "peak_bytes", 2**-20),
         Column("peak / ours", "peak_over_ours_ratio"),
         Column(
@@ -161,12 +162,14 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
     "training-step": (
         Column("call", "call"),
+        Column("axes", "ndim"),
         Column("grid", "size"),
         Column("operator", "operator"),
         Column("parameters", "parameters_count", 1, "{:,.0f}"),
         Column("ms", "median_seconds", 1e3),
         Column("time / FNO", "to_fno_ratio"),
         Column("peak MiB", "peak_bytes", 2**-20),
+        Column("peak / FNO", "peak_to_fno_ratio"),
     ),
     "token-scaling": (
         Column("grid", "size"),
