@@ -18,9 +18,9 @@ from torch import Tensor
 
 from wavelit_plugin.data.readers import GridData, Pairs
 from wavelit_plugin.data.readers.base import check_finite, continued
-from wavelit_plugin.data.readers.the_well_hdf5 import Content, content_of
+from wavelit_plugin.data.readers.the_well_hdf5 import Content, content_of, opened
 from wavelit_plugin.data.records import Trajectories, with_parameters
-from wavelit_plugin.errors import DataError, HostError
+from wavelit_plugin.errors import DataError
 from wavelit_plugin.model.statistics import SAMPLES
 
 TESTED, FRAMES = 16, 31
@@ -52,7 +52,7 @@ class StreamedPairs:
     def __init__(self, folder: Path, split: str) -> None:
         place = folder / "data" / split
         self.paths = sorted([*place.glob("*.h5"), *place.glob("*.hdf5")])
-        self.files = [_opened(path) for path in self.paths]
+        self.files = [opened(path) for path in self.paths]
         self.sizes = [_sizes(file, path) for file, path in zip(self.files, self.paths, strict=True)]
         self._ends = list(accumulate(count * (frames - 1) for count, frames in self.sizes))
         if not self._ends or not self._ends[-1]:
@@ -152,20 +152,6 @@ def sample_of(folder: Path, train: StreamedPairs) -> GridData:
             held.fields, with_parameters(held.constants, held.parameters), held.parameters[:, :0]
         ),
     )
-
-
-def _opened(path: Path) -> Any:
-    try:
-        import h5py
-    except ModuleNotFoundError as error:
-        raise HostError(
-            f"{path.name} is read with h5py, which is not installed; install "
-            "wavelit-plugin[the-well]"
-        ) from error
-    try:
-        return h5py.File(path)
-    except OSError as error:
-        raise DataError(f"{path} is damaged or no HDF5 ({error}); copy it again") from error
 
 
 def _sizes(file: Any, path: Path) -> tuple[int, int]:

@@ -51,6 +51,25 @@ def read_file(path: Path) -> Content:
         DataError: it is damaged, breaks the specification, or holds NaN or infinity.
     """
     try:
+        with opened(path) as file:
+            content = content_of(file, path)
+    except OSError as error:
+        raise DataError(f"{path} is damaged ({error}); copy it again") from error
+    for name, values in content.fields.items():
+        check_finite(values, name, path, "trajectory", "frame")
+    for name, values in (*content.constants.items(), *content.scalars.items()):
+        check_finite(values, name, path, "trajectory")
+    return content
+
+
+def opened(path: Path) -> Any:
+    """Return a file, open for reading.
+
+    Raises:
+        HostError: h5py is not installed.
+        DataError: it is damaged or something else.
+    """
+    try:
         import h5py
     except ModuleNotFoundError as error:
         raise HostError(
@@ -58,15 +77,9 @@ def read_file(path: Path) -> Content:
             "wavelit-plugin[the-well]"
         ) from error
     try:
-        with h5py.File(path) as file:
-            content = content_of(file, path)
+        return h5py.File(path)
     except OSError as error:
         raise DataError(f"{path} is damaged or no HDF5 ({error}); copy it again") from error
-    for name, values in content.fields.items():
-        check_finite(values, name, path, "trajectory", "frame")
-    for name, values in (*content.constants.items(), *content.scalars.items()):
-        check_finite(values, name, path, "trajectory")
-    return content
 
 
 def content_of(file: Any, path: Path) -> Content:
