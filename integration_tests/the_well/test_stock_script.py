@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 ONE = "trainer.epochs=1"
 # the host begins at a tenth of the rate, and there are only four steps an epoch
-FAST = "optimizer.lr=0.05"
+FAST = "optimizer.lr=0.02"
 VALIDATION, ROLLOUT = "avg validation loss", "avg rollout validation loss"
 
 
@@ -35,22 +35,23 @@ def test_an_experiment_fits_rolls_out_saves_resumes_and_validates(
     given = ("acoustic_scattering_maze", "experiment=wavelit", *SMALL, FAST)
     first = train(*given, ONE)
     folder = experiment(tmp_path)
-    assert folder.parent.name == "acoustic_scattering_maze-wavelit-WaveLiTModel-0.05"
+    assert folder.parent.name == "acoustic_scattering_maze-wavelit-WaveLiTModel-0.02"
     for kind in (VALIDATION, ROLLOUT, "Test loss"):
         assert losses(first, kind)
     assert samples(folder) == 12  # of 3 trajectories with 4 windows
-    second = train(*given, "trainer.epochs=3")
+    second = train(*given, "trainer.epochs=8")
     assert "Loading checkpoint" in second.stdout
+    # the host sets no seed: the epochs are many and the rate small enough for any start
     assert losses(second, "avg training loss")[-1] < losses(first, "avg training loss")[0]
-    assert samples(folder) == 36  # the statistics went on from where they were
-    checked = train(*given, "trainer.epochs=3", "validation_mode=True")
+    assert samples(folder) == 96  # the statistics went on from where they were
+    checked = train(*given, "trainer.epochs=8", "validation_mode=True")
     (before,), (after,) = losses(second, "Test loss"), losses(checked, "test loss")[:1]
     assert after == pytest.approx(before, rel=1e-6)
 
 
 def test_the_wavelet_loss_of_an_experiment(train: Train) -> None:
-    done = train("shear_flow", "experiment=wavelit_loss", *SMALL, FAST, "trainer.epochs=3")
-    first, _, last = losses(done, "avg training loss")
+    done = train("shear_flow", "experiment=wavelit_loss", *SMALL, FAST, "trainer.epochs=8")
+    first, *_, last = losses(done, "avg training loss")
     assert last < first
     assert losses(done, VALIDATION)
 
