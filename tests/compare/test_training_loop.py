@@ -10,9 +10,9 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from wavelit_plugin.compare.losses import CURVE_POINTS
 from wavelit_plugin.compare.request import Spend
 from wavelit_plugin.compare.training import (
-    CURVE_POINTS,
     Trained,
     Training,
     draw_batches,

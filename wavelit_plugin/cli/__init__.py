@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from wavelit_plugin.cli.group import wavelit
+from wavelit_plugin.cli.interruption import INTERRUPTED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except click.Abort:
         click.echo("wavelit: interrupted", err=True)
-        return 130
+        return INTERRUPTED
     if callable(done):
         done()
     return done if isinstance(done, int) else 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wavelit_plugin.cli.interruption import resumable
 from wavelit_plugin.errors import HostError
 
 if TYPE_CHECKING:
@@ -58,16 +59,8 @@ def command(*, as_json: bool, **options: Any) -> int:
     from wavelit_plugin.compare.request import compare_request
 
     request = compare_request(**options)
-    try:
-        with plan_display() as watcher:
-            comparison = compare(request, watcher, command=("wavelit", *sys.argv[1:]))
-    except KeyboardInterrupt:
-        click.echo(
-            f"wavelit: interrupted; finished runs are kept in {request.out}, and the same command "
-            "goes on from there",
-            err=True,
-        )
-        return 130
+    with resumable(request.out, "finished runs are"), plan_display() as watcher:
+        comparison = compare(request, watcher, command=("wavelit", *sys.argv[1:]))
     click.echo(_as_json(comparison, request.out) if as_json else _as_text(comparison, request.out))
     return 0
 

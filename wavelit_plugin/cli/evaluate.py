@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wavelit_plugin.cli.interruption import resumable
 from wavelit_plugin.errors import HostError
 
 if TYPE_CHECKING:
@@ -44,16 +45,8 @@ def command(*, as_json: bool, **options: object) -> int:
     from wavelit_plugin.compare.evaluation.request import EvaluationRequest
 
     request = EvaluationRequest(**options)  # type: ignore[arg-type]
-    try:
-        with progress_bars() as watch:
-            evaluation = evaluate_model(request, watch)
-    except KeyboardInterrupt:
-        click.echo(
-            f"wavelit: interrupted; finished trajectories are kept in {request.out}, and the same "
-            "command goes on from there",
-            err=True,
-        )
-        return 130
+    with resumable(request.out, "finished trajectories are"), progress_bars() as watch:
+        evaluation = evaluate_model(request, watch)
     plain = evaluation.as_plain()
     plain["files"] += [str(path) for path in _pictures(evaluation, request.out)]
     text = json.dumps(plain, indent=2, allow_nan=False) if as_json else _as_text(evaluation, plain)

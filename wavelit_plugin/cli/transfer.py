@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wavelit_plugin.cli.interruption import resumable
 from wavelit_plugin.errors import HostError
 
 if TYPE_CHECKING:
@@ -52,16 +53,11 @@ def command(*, as_json: bool, **options: Any) -> int:
     from wavelit_plugin.compare.transfer.run import transfer
 
     request = transfer_request(**options)
-    try:
-        with plan_display() as watcher:
-            matrix = transfer(request, watcher, command=("wavelit", *sys.argv[1:]))
-    except KeyboardInterrupt:
-        click.echo(
-            f"wavelit: interrupted; what is done is kept in {request.out}, and the same command "
-            "goes on from there",
-            err=True,
-        )
-        return 130
+    with (
+        resumable(request.out, "what is done is"),
+        plan_display() as watcher,
+    ):
+        matrix = transfer(request, watcher, command=("wavelit", *sys.argv[1:]))
     written = write_matrix(matrix, request.out) + _picture(matrix, request.out)
     click.echo(_as_json(matrix) if as_json else _as_text(matrix, written))
     return 0

@@ -32,16 +32,24 @@ class Descent:
 
     def __call__(self, x: Field, y: Field, loss: Loss, factor: float) -> tuple[Tensor, Field]:
         """Return the loss before the step, and the answer to ``x`` that it is of."""
+        self.begin(factor)
+        answer = self.model(x)
+        value = loss(answer, y)
+        self.follow(value)
+        return value.detach(), answer.detach()
+
+    def begin(self, factor: float) -> None:
+        """Set the share of the learning rate, and forget the gradients of the last step."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate * factor
         self.model.zero_grad(set_to_none=True)
-        answer = self.model(x)
-        value = loss(answer, y)
-        value.backward()
+
+    def follow(self, loss: Tensor) -> None:
+        """Step down the gradient of a loss. Weights that it does not depend on stay as they are."""
+        loss.backward()
         for parameter, view in zip(self.trained, self.views, strict=True):
             if parameter.is_complex():
                 gradient = parameter.grad
                 view.grad = None if gradient is None else torch.view_as_real(gradient)
         nn.utils.clip_grad_norm_(self.views, CLIP)
         self.optimizer.step()
-        return value.detach(), answer.detach()

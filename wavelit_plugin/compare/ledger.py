@@ -18,7 +18,7 @@ from wavelit_plugin.compare.runs import (
     samples_path,
 )
 from wavelit_plugin.compare.study import Done
-from wavelit_plugin.data.store import save_tensors
+from wavelit_plugin.data.store import replace_tensors
 from wavelit_plugin.errors import ConfigError
 
 Facts = dict[str, Any]
@@ -90,9 +90,7 @@ class Ledger:
         if done.samples is not None:
             path = samples_path(self.folder, run.label, run.learning_rate)
             path.parent.mkdir(exist_ok=True)
-            partial = path.with_suffix(".partial")
-            save_tensors(dict(done.samples), partial)
-            partial.replace(path)
+            replace_tensors(dict(done.samples), path)
         append_line(self.folder / RUNS, run.as_plain())
 
 

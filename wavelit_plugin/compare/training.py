@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from wavelit_plugin.compare.contestants import Loss
 from wavelit_plugin.compare.descent import BETAS, CLIP, DECAY, Descent
 from wavelit_plugin.compare.lessons import AsTheyAre, Lessons
+from wavelit_plugin.compare.losses import steps_between_looks, thinned, until_not_finite
 from wavelit_plugin.compare.request import Recipe, Spend
 from wavelit_plugin.shapes import Field
 
@@ -34,12 +35,7 @@ POLICY: dict[str, Any] = {
 }
 """The same for every operator; ``policy_of`` adds the options."""
 
-CURVE_POINTS = 100
-
 _LEAST = 0.02  # of the rate in the first steps of a budget in seconds, which would else be 0
-# steps between two looks at the loss of a GPU: each look waits for it
-_BLOCK = {"cpu": 1}
-_DEFAULT_BLOCK = 10
 
 Report = Callable[[float, float], object]
 """Told the share of the budget that is spent, 0 to 1, and the training loss."""
@@ -240,7 +236,7 @@ class _Log:
         return bool(self.losses) and not math.isfinite(self.losses[-1])
 
     def add(self, values: Sequence[float]) -> None:
-        finite = _until_not_finite(values)
+        finite = until_not_finite(values)
         self.losses += finite
         self.each += [self.clock.last / len(values)] * len(finite)
         self.ends += [self.clock.seconds] * len(finite)
@@ -250,17 +246,9 @@ class _Log:
             steps=self.steps,
             seconds=self.clock.seconds,
             step_seconds=statistics.median(self.each) if self.each else None,
-            curve=_thinned(self.losses, self.ends),
+            curve=tuple((step, self.ends[step - 1], mean) for step, mean in thinned(self.losses)),
             diverged=self.diverged,
         )
-
-
-def _until_not_finite(values: Sequence[float]) -> list[float]:
-    """Return the losses up to and with the first that is not finite."""
-    for number, value in enumerate(values, start=1):
-        if not math.isfinite(value):
-            return list(values[:number])
-    return list(values)
 
 
 def _spent(spend: Spend, log: _Log) -> bool:
@@ -270,20 +258,5 @@ def _spent(spend: Spend, log: _Log) -> bool:
 
 
 def _steps_of_block(spend: Spend, done: int, device: torch.device) -> int:
-    wanted = _BLOCK.get(device.type, _DEFAULT_BLOCK)
+    wanted = steps_between_looks(device)
     return wanted if spend.steps is None else min(wanted, spend.steps - done)
-
-
-def _thinned(
-    losses: Sequence[float], ends: Sequence[float]
-) -> tuple[tuple[int, float, float], ...]:
-    """Return at most CURVE_POINTS points, each the mean of the losses since the one before."""
-    each = math.ceil(len(losses) / CURVE_POINTS)
-    points = []
-    for start in range(0, len(losses), max(1, each)):
-        part = losses[start : start + each]
-        mean = statistics.fmean(part)
-        if math.isfinite(mean):
-            last = start + len(part)
-            points.append((last, ends[last - 1], mean))
-    return tuple(points)

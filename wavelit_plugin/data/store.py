@@ -64,11 +64,8 @@ class Workshop:
 
     def save(self, split: str, indices: range, chunk: Trajectories) -> None:
         """Save a chunk; it appears under its name only when it is complete."""
-        path = self.shard(split, indices)
-        draft = path.with_suffix(f".{os.getpid()}.tmp")
-        save_tensors({name: part.cpu() for name, part in chunk._asdict().items()}, draft)
-        with disk_errors(path):
-            draft.replace(path)
+        content = {name: part.cpu() for name, part in chunk._asdict().items()}
+        replace_tensors(content, self.shard(split, indices))
 
     def load(self, split: str, indices: range) -> Trajectories:
         """Load a chunk; DataError when the file is damaged."""
@@ -123,6 +120,21 @@ def save_tensors(content: dict[str, object], path: Path) -> None:
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"cannot write {path} ({reason}); free some room on the disk") from error
+
+
+def replace_tensors(content: dict[str, object], path: Path) -> None:
+    """Save as ``save_tensors`` does, whole or not at all: what was there stays until then.
+
+    Raises:
+        DataError: the disk does not take it.
+    """
+    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        save_tensors(content, draft)
+        with disk_errors(path):
+            draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def load_tensors(path: Path, *, advice: str) -> dict[str, Any]:

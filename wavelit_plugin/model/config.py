@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.model.layout import ChannelLayout, check_int
 from wavelit_plugin.shapes import Boundary, per_axis
 from wavelit_plugin.wavelets import check_wavelet
 
@@ -46,56 +47,6 @@ LEVELS: Mapping[int, int] = MappingProxyType({1: 3, 2: 3, 3: 2})
 
 LEAST_TOKENS = 64
 """Tokens that the presets want at least: 8 an axis in 2-D."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ChannelLayout:
-    """What the channels of input and output are, all frames time-major, oldest first.
-
-    Input channels are ``frames * fields`` and then ``constants``; output channels are
-    ``frames_out * fields`` where output fields continue input fields.
-
-    Attributes:
-        frames: input frames of each field, at least 1.
-        fields: fields that the output continues; 0 if the output is another quantity.
-        constants: input channels that do not change in time (coefficients, masks).
-        frames_out: frames that one call predicts.
-        vectors: groups of field numbers that are the components of one vector; they share one
-            set of band scales, so that no direction counts more than another.
-        names: of the fields, or empty.
-    """
-
-    frames: int = 1
-    fields: int
-    constants: int = 0
-    frames_out: int = 1
-    vectors: tuple[tuple[int, ...], ...] = ()
-    names: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for name, least in (("frames", 1), ("fields", 0), ("constants", 0), ("frames_out", 1)):
-            _check_int(f"layout.{name}", getattr(self, name), least)
-        members = [field for vector in self.vectors for field in vector]
-        if len(set(members)) < len(members) or not set(members) <= set(range(self.fields)):
-            raise ConfigError(
-                f"layout.vectors must be groups of different fields 0..{self.fields - 1}, got "
-                f"{self.vectors}; name each field at most once"
-            )
-        if self.names and len(self.names) != self.fields:
-            raise ConfigError(
-                f"layout.names must name all {self.fields} fields, got {self.names}; name each, "
-                "or none"
-            )
-
-    @property
-    def in_channels(self) -> int:
-        """Input channels that this layout describes."""
-        return self.frames * self.fields + self.constants
-
-    @property
-    def out_channels(self) -> int:
-        """Output channels that continue the input's fields."""
-        return self.frames_out * self.fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +100,9 @@ class WaveLiTConfig:
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
-            _check_int(name, getattr(self, name), 1)
-        _check_int("conditions", self.conditions, 0)
-        _check_int("ndim", self.ndim, 1)
+            check_int(name, getattr(self, name), 1)
+        check_int("conditions", self.conditions, 0)
+        check_int("ndim", self.ndim, 1)
         if self.ndim > 3:
             raise ConfigError(f"ndim must be 1, 2 or 3 space axes, got {self.ndim!r}")
         if self.width % (2 * self.heads):
@@ -219,7 +170,7 @@ class WaveLiTConfig:
             raise ConfigError(f"WaveLiT needs {' and '.join(missing)}; give the number of channels")
         plain = dict(values)
         if isinstance(plain.get("layout"), Mapping):
-            plain["layout"] = _layout_from(plain["layout"])
+            plain["layout"] = ChannelLayout.from_plain(plain["layout"])
         if isinstance(plain.get("boundary"), list):
             plain["boundary"] = tuple(plain["boundary"])
         if isinstance(plain.get("residual"), bool):  # what YAML makes of a bare on or off
@@ -284,24 +235,6 @@ class WaveLiTConfig:
 
 def _tokens(space: Sequence[int], levels: int) -> int:
     return math.prod([-(-size // 2**levels) for size in space])  # a list: the compiler reads it
-
-
-def _layout_from(values: Mapping[str, Any]) -> ChannelLayout:
-    known = [field.name for field in fields(ChannelLayout)]
-    for key in values:
-        if key not in known:
-            raise unknown_name("layout option", key, known)
-    if "fields" not in values:
-        raise ConfigError("layout needs fields, the number of fields that the output continues")
-    plain = dict(values)
-    plain["vectors"] = tuple(tuple(vector) for vector in plain.get("vectors", ()))
-    plain["names"] = tuple(plain.get("names", ()))
-    return ChannelLayout(**plain)
-
-
-def _check_int(name: str, value: object, least: int) -> None:
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")
 
 
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from wavelit_plugin.errors import DataError
-from wavelit_plugin.model.config import ChannelLayout, WaveLiTConfig
+from wavelit_plugin.model.config import WaveLiTConfig
+from wavelit_plugin.model.layout import ChannelLayout
 from wavelit_plugin.model.moments import Moments
 from wavelit_plugin.model.tokenizer import Bands
 from wavelit_plugin.shapes import Field, full_precision

@@ -19,11 +19,11 @@ from wavelit_plugin.compare.report.canvas import (
     name_ends,
     new_figure,
 )
-from wavelit_plugin.compare.report.numbers import count_text, error_text
+from wavelit_plugin.compare.report.numbers import error_text
 from wavelit_plugin.compare.report.palette import Look
+from wavelit_plugin.compare.report.wave_numbers import FLOOR, draw_truth, set_wave_axes
 
 _HIGHEST = 10.0  # VRMSE; above it a prediction is of no use, however far
-_FLOOR = 1e-9  # of the largest energy; what lies below is rounding
 _LOOKS = {
     MODEL: Look(name="accent", marker="o", bold=True),
     PERSISTENCE: Look(name="quiet", marker="d", dash=(5, 2)),
@@ -64,7 +64,7 @@ def spectrum_picture(found: Sequence[Mapping[str, Scores]], steps: int) -> Pictu
     """Return the energy of truth, roll-out and error by wave number at the last step."""
     energies = torch.stack([one[MODEL].spectrum for one in found]).double()
     truth, predicted, error = energies.mean(dim=0).tolist()
-    floor = _FLOOR * max(truth)
+    floor = FLOOR * max(truth)
     curves = {
         "truth": (Look(name="quiet", marker="d"), _positive(truth, floor)),
         "roll-out": (_LOOKS[MODEL], _positive(predicted, floor)),
@@ -72,15 +72,9 @@ def spectrum_picture(found: Sequence[Mapping[str, Scores]], steps: int) -> Pictu
     }
     with drawing_style():
         figure, ax = new_figure(290.0)
-        points = [point for _, curve in curves.values() for point in curve]
-        log_axis(ax.xaxis, count_text, *log_limits([x for x, _ in points] or [1.0], margin=1.0))
-        log_axis(ax.yaxis, lambda value: f"{value:g}", *log_limits([y for _, y in points] or [1.0]))
-        # under the others, and wide, so that it is seen where they are right
-        under = curves["truth"][1]
-        ax.plot([x for x, _ in under], [y for _, y in under], color=MUTED_TEXT, lw=5, alpha=0.45)
+        set_wave_axes(ax, [curve for _, curve in curves.values()], of="energy")
+        draw_truth(ax, curves["truth"][1])
         name_ends(ax, [_draw(ax, name, curve) for name, curve in curves.items() if curve[1]])
-        ax.set_xlabel("waves across the domain")
-        ax.set_ylabel("energy")
     return Picture(
         name="spectrum",
         title="Energy by wave number",

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wavelit_plugin.compare.report.canvas import (
-    MUTED_TEXT,
     Picture,
     Tag,
     drawing_style,
-    log_axis,
-    log_limits,
     name_ends,
     new_figure,
 )
-from wavelit_plugin.compare.report.numbers import count_text
 from wavelit_plugin.compare.report.scene import Scene
+from wavelit_plugin.compare.report.wave_numbers import (
+    FLOOR,
+    Points,
+    draw_truth,
+    set_wave_axes,
+)
 from wavelit_plugin.compare.runs import Spectrum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_Points = Sequence[tuple[float, float]]
-_FLOOR = 1e-7  # of the largest energy; what lies below is rounding
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ENERGY = (
     "Energy of the {}predictions by wave number, mean over normalised fields, seed 0; the "
     "thick grey line is the truth. A line below it has lost detail, one above it has added noise."
@@ -59,55 +58,36 @@ def _picture(
     name: str,
     title: str,
     caption: str,
-    lines: Mapping[str, _Points],
+    lines: Mapping[str, Points],
     *,
-    truth: _Points,
+    truth: Points,
 ) -> Picture:
     step = "" if scene.static else "one-step "
     with drawing_style():
         figure, ax = new_figure(max(290.0, 60 + 18.0 * len(lines)))
-        points = [point for line in (*lines.values(), truth) for point in line]
-        _set_axes(ax, points)
+        of = "energy" if truth else "error energy / energy of the truth"
+        set_wave_axes(ax, [*lines.values(), truth], of=of)
         if truth:
-            ax.plot(
-                [x for x, _ in truth], [y for _, y in truth], color=MUTED_TEXT, lw=5, alpha=0.45
-            )
+            draw_truth(ax, truth)
         name_ends(ax, [_draw(ax, line, label, scene) for label, line in lines.items() if line])
-        ax.set_xlabel("waves across the domain")
-        ax.set_ylabel("energy" if truth else "error energy / energy of the truth")
     return Picture(name=name, title=title, caption=caption.format(step), figure=figure)
 
 
-def _set_axes(ax: Axes, points: _Points) -> None:
-    low, high = log_limits([y for _, y in points])
-    log_axis(ax.xaxis, count_text, *log_limits([x for x, _ in points], margin=1.0))
-    log_axis(ax.yaxis, _power, max(low, _FLOOR * high), high)
-
-
-def _draw(ax: Axes, line: _Points, label: str, scene: Scene) -> Tag:
+def _draw(ax: Axes, line: Points, label: str, scene: Scene) -> Tag:
     look = scene.looks[label]
     ax.plot([x for x, _ in line], [y for _, y in line], zorder=4 if look.bold else 3, **look.line)
     x, y = line[-1]
     return Tag(text=scene.shortened[label], x=x, y=y, colour=look.colour, bold=look.bold)
 
 
-def _points(spectrum: Spectrum, name: str) -> _Points:
+def _points(spectrum: Spectrum, name: str) -> Points:
     """What can be shown on logarithmic axes: the mean of the field, wave number 0, cannot."""
     pairs = zip(spectrum.wavenumber, getattr(spectrum, name), strict=True)
     return [(x, y) for x, y in pairs if x > 0 and y]
 
 
-def _relative_error(spectrum: Spectrum) -> _Points:
+def _relative_error(spectrum: Spectrum) -> Points:
     truth = dict(_points(spectrum, "truth"))
-    least = _FLOOR * max(truth.values(), default=0.0)
+    least = FLOOR * max(truth.values(), default=0.0)
     errors = _points(spectrum, "error")
     return [(x, y / truth[x]) for x, y in errors if truth.get(x, 0.0) > least]
-
-
-def _power(value: float) -> str:
-    """Write 0.01 to 100 plainly and anything else as a power of ten."""
-    if 0.0005 < value < 500:
-        return f"{value:g}"
-    digit, _, power = f"{value:.0e}".partition("e")
-    raised = str(int(power)).translate(_RAISED)
-    return f"10{raised}" if digit == "1" else f"{digit}·10{raised}"

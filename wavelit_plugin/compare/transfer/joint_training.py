@@ -7,30 +7,26 @@ the number of the step and the seed alone, so a training that was stopped goes o
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from wavelit_plugin.compare.training import POLICY, draw_batches, rate_factor
+from wavelit_plugin.compare.descent import Descent
+from wavelit_plugin.compare.losses import steps_between_looks, thinned, until_not_finite
+from wavelit_plugin.compare.training import draw_batches, rate_factor
 from wavelit_plugin.compare.transfer.subjects import Subject
+from wavelit_plugin.data.store import load_tensors, replace_tensors
 from wavelit_plugin.errors import ConfigError, DataError
 from wavelit_plugin.model import JointWaveLiT
 
 Report = Callable[[float, float], object]
 """Told the share of the steps that is done, 0 to 1, and the training loss."""
-
-# steps between two looks at the loss of a GPU: each look waits for it
-_LOOKS = {"cpu": 1}
-_LOOK = 10
-_POINTS = 100  # of the curve
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +119,7 @@ def train_joint(
     for name, count in Counter(order[: run.done]).items():
         for _ in range(count):
             next(batches[name])
-    look = _LOOKS.get(run.device.type, _LOOK)
+    look = steps_between_looks(run.device)
     while run.done < course.steps and not run.diverged:
         part = order[run.done : run.done + look]
         run.advance([(by_name[name], next(batches[name])) for name in part])
@@ -152,17 +148,9 @@ class _Run:
     """Model, optimizer and losses of a training in progress."""
 
     def __init__(self, joint: JointWaveLiT, course: Course) -> None:
-        policy: Mapping[str, Any] = POLICY
-        self.joint, self.course, self.clip = joint, course, policy["clip_norm"]
-        self.trained = list(joint.parameters())
-        self.device = self.trained[0].device
-        self.optimizer = torch.optim.AdamW(
-            self.trained,
-            lr=course.learning_rate,
-            betas=tuple(policy["betas"]),
-            weight_decay=policy["weight_decay"],
-            fused=self.device.type in {"cpu", "cuda"},
-        )
+        self.joint, self.course = joint, course
+        self.descent = Descent(joint, course.learning_rate)
+        self.device = self.descent.trained[0].device
         self.losses: list[float] = []
         self.seconds = 0.0
 
@@ -181,39 +169,27 @@ class _Run:
             self._step(subject, index, rate_factor((self.done + ahead + 0.5) / self.course.steps))
             for ahead, (subject, index) in enumerate(steps)
         ]
-        for value in torch.stack(values).tolist():
-            self.losses.append(value)
-            if not math.isfinite(value):
-                break
+        self.losses += until_not_finite(torch.stack(values).tolist())
         self.seconds += time.perf_counter() - start
 
     def _step(self, subject: Subject, index: Tensor, factor: float) -> Tensor:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.course.learning_rate * factor
+        self.descent.begin(factor)
         x, y = subject.batch(index)
         # weights of names that this data set lacks get no gradient, and so no step and no decay
-        self.joint.zero_grad(set_to_none=True)
         value = subject.loss(self.joint(x, subject.name, target=y), y)
-        value.backward()
-        nn.utils.clip_grad_norm_(self.trained, self.clip)
-        self.optimizer.step()
+        self.descent.follow(value)
         return value.detach()
 
     def keep(self, path: Path) -> None:
-        """Write the state to a temporary name, then rename: never half a file."""
-        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        state = {
+        """Write the state, whole or not at all."""
+        state: dict[str, object] = {
             "course": self.course.as_plain(),
             "model": self.joint.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self.descent.optimizer.state_dict(),
             "losses": self.losses,
             "seconds": self.seconds,
         }
-        try:
-            torch.save(state, partial)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
+        replace_tensors(state, path)
 
     def restore(self, path: Path) -> None:
         """Go on from what ``keep`` wrote."""
@@ -224,33 +200,22 @@ class _Run:
                 "start again"
             )
         self.joint.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.descent.optimizer.load_state_dict(state["optimizer"])
         self.losses, self.seconds = list(state["losses"]), float(state["seconds"])
 
     def outcome(self) -> Outcome:
         return Outcome(
             steps=self.done,
             seconds=self.seconds,
-            curve=_thinned(self.losses),
+            curve=thinned(self.losses),
             diverged=self.diverged,
         )
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        state: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path} cannot be read ({reason}); delete it to start again") from error
+    advice = "delete it to start again"
+    state = load_tensors(path, advice=advice)
     missing = {"course", "model", "optimizer", "losses", "seconds"} - set(state)
     if missing:
-        raise DataError(f"{path} lacks {', '.join(sorted(missing))}; delete it to start again")
+        raise DataError(f"{path} lacks {', '.join(sorted(missing))}; {advice}")
     return state
-
-
-def _thinned(losses: Sequence[float]) -> tuple[tuple[int, float], ...]:
-    """Return at most _POINTS points, each the mean of the losses since the one before."""
-    each = max(1, math.ceil(len(losses) / _POINTS))
-    parts = [(losses[i : i + each], i) for i in range(0, len(losses), each)]
-    means = [(i + len(part), sum(part) / len(part)) for part, i in parts]
-    return tuple((step, mean) for step, mean in means if math.isfinite(mean))
