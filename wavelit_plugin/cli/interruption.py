@@ -24,8 +24,7 @@ def resumable(out: Path, kept: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         click.echo(
-            f"wavelit: interrupted; {kept} kept in {out}, and the same command goes on from "
-            "there",
+            f"wavelit: interrupted; {kept} kept in {out}, and the same command goes on from there",
             err=True,
         )
         raise click.exceptions.Exit(INTERRUPTED) from None
