@@ -30,7 +30,7 @@ Kernel = Callable[[Tensor, Tensor, Tensor, Rotation], Tensor]
 
 
 def centred(query: Tensor, key: Tensor, value: Tensor, rotation: Rotation) -> Tensor:
-    """The model's own form, written out (docs/mathematics.md, eq. 4)."""
+    """The model's own form, written out (docs/mathematics.md, eq. 5)."""
     query, key = F.elu(query) + 1, F.elu(key) + 1
     z = torch.einsum("bnhd,bhd->bnh", query, key.mean(1)) * query.shape[-1] ** -0.5
     mixed = _read(rotate(query, *rotation), rotate(key, *rotation), value - _mean(value))
@@ -65,18 +65,22 @@ def _mean(value: Tensor) -> Tensor:
 
 
 class VariantAttention(nn.Module):
-    """The attention of a block with another kernel, or without its gate or local term."""
+    """The attention of a block with another kernel, or without one of its parts."""
 
     def __init__(
         self,
         own: LinearAttention,
         kernel: Kernel = centred,
         *,
+        gain: bool = True,
         gate: bool = True,
         local: bool = True,
     ) -> None:
         super().__init__()
-        self.heads, self.project, self.out = own.heads, own.project, own.out
+        self.heads, self.project, self.out, self.gain = own.heads, own.project, own.out, own.gain
+        if not gain:
+            nn.init.ones_(self.gain)
+            self.gain.requires_grad_(False)
         self.local = own.local if local else None
         self.kernel, self.gate, self.order = kernel, gate, own.order
 
@@ -87,6 +91,7 @@ class VariantAttention(nn.Module):
         query, key, value, gate = F.linear(x, weight, bias).chunk(4, dim=-1)
         heads = [t.flatten(1, -2).unflatten(-1, (self.heads, -1)) for t in (query, key, value)]
         mixed = self.kernel(heads[0], heads[1], heads[2], rotation).reshape(value.shape)
+        mixed = mixed * self.gain
         if self.local is not None:
             mixed = mixed + self.local(value)
         # without the gate its share of the projection stays, unused, so all have the same width
@@ -157,13 +162,13 @@ class NoRefinement(nn.Module):
         return torch.zeros_like(u[:, : self.channels])
 
 
-def attention(kernel: Kernel = centred, *, gate: bool = True, local: bool = True) -> Change:
+def attention(kernel: Kernel = centred, **parts: bool) -> Change:
     """Return the change of every block's attention."""
 
     def change(model: WaveLiT) -> None:
         for block in model.pyramid.blocks:
             own = cast(LinearAttention, block.attention)
-            block.attention = VariantAttention(own, kernel, gate=gate, local=local)
+            block.attention = VariantAttention(own, kernel, **parts)
 
     return change
 
@@ -207,6 +212,7 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
         "identity kernel": attention(identity_kernel),
         "plain ratio": attention(plain_ratio),
         "no attention": attention(nothing),
+        "no gain": attention(gain=False),
         "no gate": attention(gate=False),
         "no local term": attention(local=False),
         "no refinement": _no_refinement,

@@ -43,7 +43,7 @@ def wavelet_loss(
 
         L = 1/N sum_b omega_b sum |e_b|^p / s_b^p,  s_b^2 = sigma_b^(2 gamma) sigma^(2 (1 - gamma))
 
-    (docs/mathematics.md, eq. 6). With p = 2, gamma = 0, omega = 1 and sigma = 1 this is the mean
+    (docs/mathematics.md, eq. 7). With p = 2, gamma = 0, omega = 1 and sigma = 1 this is the mean
     squared error, by Parseval's identity, on sizes that need no padding.
 
     Args:

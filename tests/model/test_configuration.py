@@ -21,7 +21,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
         for name in ("in_channels", "out_channels", "width", "depth", "levels", "scales", "heads")
         for value in (0, -1, 2.0, "2", True, None)
     ),
-    ({"activation_checkpointing": "yes"}, "activation_checkpointing must be true or false"),
+    *(
+        ({name: "yes"}, f"{name} must be true or false, got 'yes'")
+        for name in ("activation_checkpointing", "absolute_position")
+    ),
     ({"conditions": -1}, "conditions must be a whole number of at least 0, got -1"),
     *(
         ({"ndim": value}, f"ndim must be a whole number of at least 1, got {value!r}")

@@ -17,6 +17,8 @@ from torch.testing import assert_close
 from wavelit_plugin.errors import ConfigError, DataError
 from wavelit_plugin.model import ChannelLayout, JointWaveLiT, Member, WaveLiT, WaveLiTConfig
 
+OWN_WEIGHTS = ("persistence", "embed.phase.weight")
+
 assert_exact = partial(assert_close, rtol=0.0, atol=0.0)
 
 
@@ -174,9 +176,11 @@ def test_the_order_of_the_fields_does_not_matter_names_do(
     x, y = batch_of(WAVES.config, rng)
     joint.fit_statistics("waves", [(x, y)])
     joint.fit_statistics("turned", [(x[:, [1, 0, 2]], y[:, [1, 0]])])
-    own = [joint.shells[f"@{name}"].get_parameter("persistence") for name in ("turned", "waves")]
+    shells = [joint.shells[f"@{name}"] for name in ("turned", "waves")]
     with torch.no_grad():
-        own[0].copy_(own[1][[1, 0]])
+        persistence, phase = ([s.get_parameter(weight) for s in shells] for weight in OWN_WEIGHTS)
+        persistence[0].copy_(persistence[1][[1, 0]])
+        phase[0].copy_(phase[1])
     expected = joint.eval()(x, "waves")[:, [1, 0]]
     # float64, sums in another order
     assert_close(joint(x[:, [1, 0, 2]], "turned"), expected, rtol=1e-10, atol=1e-10)

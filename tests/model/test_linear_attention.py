@@ -123,7 +123,7 @@ def test_longer_queries_attend_more_strongly(rng: torch.Generator) -> None:
 def test_the_layer_joins_attention_and_a_local_term_behind_a_linear_gate(
     grid: tuple[int, ...], awake: Awake, rng: torch.Generator
 ) -> None:
-    """y = W_o ((attention(q, k, v) + conv(v)) (1 + g)), the heads being slices of the features."""
+    """y = W_o ((a attention(q, k, v) + conv(v)) (1 + g)), the heads slices of the features."""
     width = HEADS * 2 * PAIRS
     mixed_axes: tuple[Boundary, ...] = ("open", "periodic", "wall")
     boundary = mixed_axes[: len(grid)]
@@ -136,6 +136,18 @@ def test_the_layer_joins_attention_and_a_local_term_behind_a_linear_gate(
     heads = [t.reshape(2, -1, HEADS, 2 * PAIRS) for t in (query, key, value)]
     query, key = (t.unflatten(-1, (2, PAIRS)).transpose(-1, -2).flatten(-2) for t in heads[:2])
     mixed = reference(query, key, heads[2], vectors, grid).reshape(x.shape)
-    gated = (mixed + layer.local(value)) * (1 + gate)
+    gated = (layer.gain * mixed + layer.local(value)) * (1 + gate)
     expected = gated @ layer.out.weight.T + layer.out.bias
     assert_close(layer(x, rotation(vectors, grid)), expected)
+
+
+def test_a_new_layer_is_local(rng: torch.Generator) -> None:
+    layer = LinearAttention(HEADS * 2 * PAIRS, HEADS, ("periodic",)).double()
+    turned = rotation(wave_vectors(("periodic",), HEADS, PAIRS).double(), (12,))
+    x = torch.randn(1, 12, HEADS * 2 * PAIRS, dtype=torch.float64, generator=rng)
+    other = x.clone()
+    other[:, 6] += 1.0
+    changed = (layer(other, turned) - layer(x, turned)).abs().amax((0, 2)) > 1e-12
+    assert changed.nonzero().flatten().tolist() == [5, 6, 7]
+    torch.nn.init.ones_(layer.gain)
+    assert bool(((layer(other, turned) - layer(x, turned)).abs().amax((0, 2)) > 1e-12).all())

@@ -22,8 +22,10 @@ Rotation = tuple[Tensor, Tensor]
 class LinearAttention(nn.Module):
     """Global coupling at a cost linear in the tokens, and a local one beside it.
 
-    ``y = W_o ((attention(q, k, v) + conv(v)) * (1 + g))`` with q, k, v, g from one product. The
-    gate has no activation, so that products such as u * du are within reach.
+    ``y = W_o ((a attention(q, k, v) + conv(v)) * (1 + g))`` with q, k, v, g from one product. The
+    gate has no activation, so that products such as u * du are within reach. The gain ``a`` of each
+    feature starts as zero: what queries and keys at random mix in is noise to the rest, and on
+    elliptic problems it costs a fifth of the accuracy that a short training reaches.
     """
 
     order: Tensor
@@ -34,6 +36,7 @@ class LinearAttention(nn.Module):
         self.heads = heads
         self.project = nn.Linear(width, 4 * width)
         self.local = DepthwiseConv(width, boundary)
+        self.gain = nn.Parameter(torch.zeros(width))
         self.out = nn.Linear(width, width)
         # the halves of a head's queries and keys are rotated together: brought side by side in the
         # weights, which are small, each pair is one complex number of the product
@@ -47,7 +50,8 @@ class LinearAttention(nn.Module):
         """Mix the tokens of (batch, *grid, width)."""
         pairs, value, gate = self.features(x)
         mixed = self.attend(pairs, value, rotation).to(value.dtype)
-        return self.out((mixed + self.local(value)) * gate)
+        gain = self.gain.to(value.dtype)
+        return self.out(torch.addcmul(self.local(value), mixed, gain) * gate)
 
     def features(self, x: Tokens) -> tuple[Tokens, Tokens, Tokens]:
         """Return positive queries and keys beside each other, values, and 1 + gate."""
@@ -71,7 +75,7 @@ def centred_attention(query: Tensor, key: Tensor, value: Tensor, rotation: Rotat
 
         o = q' (k'^T (v - mean v)) / (N sqrt(d)) (1 + 1/z) + mean v
 
-    (docs/mathematics.md, eq. 4). Centring makes a constant value field pass unchanged whatever
+    (docs/mathematics.md, eq. 5). Centring makes a constant value field pass unchanged whatever
     the weights; 1/z normalises, and the 1 beside it keeps the norm of the query.
     """
     pairs = _positive(torch.cat([query, key], dim=2))

@@ -26,6 +26,7 @@ _COUNTS = (
     "scales",
     "heads",
 )
+_SWITCHES = ("absolute_position", "activation_checkpointing")
 _RESIDUALS: tuple[Residual, ...] = ("auto", "on", "off")
 _RESOLUTIONS: tuple[Resolution, ...] = ("aligned", "native")
 
@@ -73,6 +74,9 @@ class WaveLiTConfig:
         layout: which channels are frames, fields and constants; by default the first
             ``out_channels`` input channels are the output's fields and the rest constants.
         conditions: scalar parameters a call is conditioned on (time step, viscosity, ...).
+        absolute_position: let every token know its place in the domain. Without, a model of a
+            periodic domain treats all places alike: right only where nothing in the law depends on
+            the place but what the input shows.
         activation_checkpointing: in training, compute each block again on the way back instead of
             keeping its activations: less memory, a longer step, the same gradients.
 
@@ -96,6 +100,7 @@ class WaveLiTConfig:
     residual: Residual = "auto"
     layout: ChannelLayout | None = None
     conditions: int = 0
+    absolute_position: bool = True
     activation_checkpointing: bool = False
 
     def __post_init__(self) -> None:
@@ -114,11 +119,9 @@ class WaveLiTConfig:
         check_wavelet(self.wavelet, self.axes)
         _check_choice("resolution", self.resolution, _RESOLUTIONS)
         _check_choice("residual", self.residual, _RESIDUALS)
-        if not isinstance(self.activation_checkpointing, bool):
-            raise ConfigError(
-                "activation_checkpointing must be true or false, got "
-                f"{self.activation_checkpointing!r}"
-            )
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"{name} must be true or false, got {getattr(self, name)!r}")
         self._check_layout()
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
@@ -13,12 +15,18 @@ from wavelit_plugin.shapes import Boundary, Tokens, full_precision
 
 _HEAD_STD = 1e-3
 
+WAVES = (1, 2, 4)
+"""Waves a periodic domain whose phases tell a token where it is."""
+
 
 class BandEmbedding(nn.Module):
     """Divide each band by its scale and map a token's coefficients to features.
 
-    The division is applied to the weights, which are small, not to the coefficients. Where an axis
-    has ends, the position between them and the distance to the nearer one are added as features.
+    The division is applied to the weights, which are small, not to the coefficients. Features of
+    where the token is are added: where an axis has ends, the position between them and the distance
+    to the nearer one; on a periodic axis the phases of WAVES. What a law has that depends on the
+    place, such as a fixed forcing, cannot be learned without. The map of the phases starts as zero,
+    so a new model treats all places of a periodic domain alike.
     """
 
     def __init__(self, config: WaveLiTConfig) -> None:
@@ -26,16 +34,24 @@ class BandEmbedding(nn.Module):
         self.bands, self.boundary = Bands(config.ndim, config.levels), config.axes
         coefficients = config.in_channels * sum(self.bands.sizes)
         self.linear = nn.Linear(coefficients, config.width)
-        ends = 2 * sum(name != "periodic" for name in config.axes)
-        self.position = nn.Linear(ends, config.width, bias=False) if ends else None
+        ends = sum(name != "periodic" for name in config.axes)
+        around = len(config.axes) - ends
+        known = config.absolute_position
+        self.position = _features(2 * ends, config.width) if known and ends else None
+        self.phase = _features(2 * len(WAVES) * around, config.width) if known and around else None
+        if self.phase is not None:
+            nn.init.zeros_(self.phase.weight)
 
     def forward(self, coefficients: Tokens, scale: Tensor) -> Tokens:
         """Embed (batch, *grid, channel * coefficient), given a (channel, band) scale."""
         weight = self.linear.weight / self.bands.spread(scale).flatten()
         # the residual stream starts here, and stays in float32 also where autocast multiplies
         x = full_precision(F.linear(coefficients, weight, self.linear.bias))
+        grid = tuple(x.shape[1:-1])
         if self.position is not None:
-            x = x + self.position(_positions(tuple(x.shape[1:-1]), self.boundary, x))
+            x = x + self.position(_positions(grid, self.boundary, x))
+        if self.phase is not None:
+            x = x + self.phase(_phases(grid, self.boundary, x))
         return x
 
 
@@ -59,12 +75,32 @@ class BandHead(nn.Module):
         )
 
 
+def _features(count: int, width: int) -> nn.Linear:
+    return nn.Linear(count, width, bias=False)
+
+
 def _positions(grid: tuple[int, ...], boundary: tuple[Boundary, ...], like: Tensor) -> Tensor:
     """(*grid, 2 * axes with ends): position in -1..1, and distance to the nearer end in 0..1."""
     features = []
-    for axis, (size, name) in enumerate(zip(grid, boundary, strict=True)):
+    for axis, name in enumerate(boundary):
         if name != "periodic":
-            centre = (2 * torch.arange(size, device=like.device) + 1) / size - 1
-            view = [size if a == axis else 1 for a in range(len(grid))]
-            features += [f.view(view).expand(grid) for f in (centre, 1 - centre.abs())]
+            centre = 2 * _centres(grid, axis, like) - 1
+            features += [centre, 1 - centre.abs()]
     return torch.stack(features, dim=-1).to(like.dtype)
+
+
+def _phases(grid: tuple[int, ...], boundary: tuple[Boundary, ...], like: Tensor) -> Tensor:
+    """(*grid, 2 * WAVES * periodic axes): cosine and sine of each wave's phase."""
+    features = []
+    for axis, name in enumerate(boundary):
+        if name == "periodic":
+            turn = 2 * math.pi * _centres(grid, axis, like)
+            features += [wave(count * turn) for count in WAVES for wave in (torch.cos, torch.sin)]
+    return torch.stack(features, dim=-1).to(like.dtype)
+
+
+def _centres(grid: tuple[int, ...], axis: int, like: Tensor) -> Tensor:
+    """Where the tokens' centres are on an axis, in 0..1, for every token of the grid."""
+    size = grid[axis]
+    centre = (torch.arange(size, device=like.device) + 0.5) / size
+    return centre.view([size if a == axis else 1 for a in range(len(grid))]).expand(grid)

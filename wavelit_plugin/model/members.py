@@ -10,10 +10,23 @@ from wavelit_plugin.errors import ConfigError
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.refinement import LAYERS
 
-OWN = ("persistence", "condition.")
-"""How the names of the weights begin that belong to one data set alone."""
+OWN = ("persistence", "condition.", "embed.phase.")
+"""How the names of the weights begin that belong to one data set alone.
 
-SAME = ("ndim", "width", "depth", "levels", "least_tokens", "scales", "heads", "wavelet")
+What happens at a place of a periodic domain, a forcing, is the data set's own matter.
+"""
+
+SAME = (
+    "ndim",
+    "absolute_position",
+    "width",
+    "depth",
+    "levels",
+    "least_tokens",
+    "scales",
+    "heads",
+    "wavelet",
+)
 """The options of the configuration in which all members of a joint model agree."""
 
 
@@ -101,7 +114,7 @@ def cuts(member: Member) -> dict[str, Cut]:
     ends = tuple(
         Label("", f"axis{axis}")
         for axis, boundary in enumerate(member.config.axes)
-        if boundary != "periodic"
+        if boundary != "periodic" and member.config.absolute_position
     )
     return {**found, "embed.position.weight": Cut(1, ends)} if ends else found
 
