@@ -43,20 +43,20 @@ class Variant:
         name: of the row.
         config: changed knobs of WaveLiTConfig.
         part: a key of CHANGES, or empty.
-        criterion: of training, or empty for the mean squared error.
+        criterion: of training.
         average: decay of an average of the weights, 0 for none.
     """
 
     name: str
     config: Mapping[str, Any] = field(default_factory=dict)
     part: str = ""
-    criterion: str = ""
+    criterion: str = "wavelet"
     average: float = 0.0
 
     @property
     def label(self) -> str:
         """The operator as ``wavelit compare`` is asked for it."""
-        return f"{self.name}:{self.criterion}" if self.criterion else self.name
+        return f"{self.name}:{self.criterion}"
 
     def build(self, task: GridTask, _width: int | None) -> nn.Module:
         """Return the changed model."""
@@ -110,7 +110,7 @@ def record_of(row: Row, default: Row) -> dict[str, Any]:
     """Return the numbers of a row, and its errors over those of the default."""
     error, own = row.one_step, default.one_step
     found: dict[str, Any] = {
-        "variant": row.label,
+        "variant": row.label.partition(":")[0],
         "parameters_count": row.parameters,
         "learning_rate": row.learning_rate,
         "step_over_default_ratio": (
@@ -186,7 +186,7 @@ def main() -> int:
     watcher = Watcher(data=lambda *_: None, runs=partial(say, []), warn=print)
     asked = request(chosen, problems[chosen.problem], [v.label for v in variants])
     found = rows(compare(asked, watcher, command=sys.argv))
-    default = next(row for row in found if row.label == "default")
+    default = next(row for row in found if row.label == variants[0].label)
     records = [record_of(row, default) for row in found]
     for record in records:
         print(*record.values(), sep="  ")
