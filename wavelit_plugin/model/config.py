@@ -32,8 +32,8 @@ _RESOLUTIONS: tuple[Resolution, ...] = ("aligned", "native")
 
 PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
-        "waveliT": MappingProxyType({"width": 200, "depth": 2, "heads": 4}),
-        "waveliT-1M": MappingProxyType({"width": 200, "depth": 2, "heads": 4}),
+        "waveliT": MappingProxyType({"width": 192, "depth": 2, "heads": 4}),
+        "waveliT-1M": MappingProxyType({"width": 192, "depth": 2, "heads": 4}),
         "waveliT-4M": MappingProxyType({"width": 336, "depth": 3, "heads": 7}),
         "waveliT-10M": MappingProxyType({"width": 468, "depth": 4, "heads": 9}),
     }
