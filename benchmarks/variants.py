@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping
 from functools import partial
+from itertools import pairwise
 from types import MappingProxyType
 from typing import cast
 
@@ -18,8 +19,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from wavelit_plugin.loss import WaveletLoss
-from wavelit_plugin.model import WaveLiT
+from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 from wavelit_plugin.model.attention import LinearAttention, Rotation
+from wavelit_plugin.model.convolution import convolve, wrap
 from wavelit_plugin.model.norm import GroupRMS
 from wavelit_plugin.model.pyramid import FeaturePyramid
 from wavelit_plugin.model.rotation import rotate
@@ -162,6 +164,31 @@ class NoRefinement(nn.Module):
         return torch.zeros_like(u[:, : self.channels])
 
 
+class PointRefinement(nn.Module):
+    """Four convolutions on the points, 32 wide in 2-D, and none on cells of two."""
+
+    def __init__(self, config: WaveLiTConfig) -> None:
+        super().__init__()
+        self.boundary, hidden = config.axes, 2 ** (7 - config.ndim)
+        widths = [config.in_channels + config.out_channels, *[hidden] * 3, config.out_channels]
+        self.weights = nn.ParameterList(
+            torch.empty(after, before, *[3] * config.ndim) for before, after in pairwise(widths)
+        )
+        self.biases = nn.ParameterList(torch.zeros(after) for after in widths[1:])
+        for weight in self.weights[:-1]:
+            nn.init.kaiming_uniform_(weight, a=5**0.5)
+        nn.init.zeros_(self.weights[-1])
+
+    def forward(self, u: Tensor) -> Tensor:
+        """Return the correction of each output channel of (batch, channel, *space)."""
+        x = u.movedim(1, -1).contiguous()
+        padding = [0 if name == "periodic" else 1 for name in self.boundary]
+        for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
+            x = F.silu(x) if layer else x
+            x = convolve(wrap(x, self.boundary), weight, bias, padding, groups=1)
+        return x.movedim(-1, 1)
+
+
 def attention(kernel: Kernel = centred, **parts: bool) -> Change:
     """Return the change of every block's attention."""
 
@@ -194,6 +221,10 @@ def _no_refinement(model: WaveLiT) -> None:
     model.refinement = NoRefinement(model.config.out_channels)  # type: ignore[assignment]
 
 
+def _refinement_on_points(model: WaveLiT) -> None:
+    model.refinement = PointRefinement(model.config)  # type: ignore[assignment]
+
+
 def _in_bfloat16(model: WaveLiT) -> None:
     """Multiply in bfloat16, as autocast does; the weights and the result stay in float32."""
     forward = model.forward
@@ -216,6 +247,7 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
         "no gate": attention(gate=False),
         "no local term": attention(local=False),
         "no refinement": _no_refinement,
+        "refinement on points": _refinement_on_points,
         "unshared": _unshared,
         "bfloat16": _in_bfloat16,
     }
