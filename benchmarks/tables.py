@@ -56,6 +56,7 @@ ABLATIONS = (
     Column("parameters", "parameters_count", 1, "{:,.0f}"),
     Column("step / default", "step_over_default_ratio"),
     Column("one step", "vrmse_one_step"),
+    Column("95 % half width", "vrmse_one_step_half_width"),
     Column("one step / default", "one_step_over_default_ratio"),
     Column("steps 1-5", "vrmse_steps_1_5"),
     Column("steps 6-10", "vrmse_steps_6_10"),
@@ -73,6 +74,8 @@ COMPARE = (
     Column("one step / ours", "one_step_over_ours_ratio"),
     Column("steps 1-10", "vrmse_steps_1_10"),
     Column("steps 1-10 / ours", "steps_1_10_over_ours_ratio"),
+    Column("step 10", "vrmse_step_10"),
+    Column("step 10 / ours", "step_10_over_ours_ratio"),
 )
 
 STABILITY = (
@@ -111,8 +114,10 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("steps 11-20", "vrmse_steps_11_20"),
     ),
     "ablations-waves": ABLATIONS,
+    "ablations-flow": ABLATIONS,
     "ablations-elliptic": ABLATIONS,
     "stability-wall": STABILITY,
+    "stability-periodic": STABILITY,
     "compare-waves": COMPARE,
     "compare-elliptic": COMPARE,
     "compare-flow": COMPARE,

@@ -1,0 +1,48 @@
+"""What is published of a comparison: errors, and their ratios to waveliT's."""
+
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmarks.compared import SETTINGS, records
+from benchmarks.tables import COMPARE
+from wavelit_plugin.compare.runs import load_comparison, rows
+
+MADE = SimpleNamespace(
+    **runpy.run_path(str(Path(__file__).parents[1] / "compare" / "made_up_comparison.py"))
+)
+
+
+def published(folder: Path, steps: int | None) -> list[dict[str, Any]]:
+    runs = [run for made in MADE.FIVE for run in MADE.runs_of(made, seeds=3, steps=steps)]
+    made = MADE.write_comparison(folder / "out", runs, policy={})
+    comparison = load_comparison(made)
+    assert set(SETTINGS) <= set(comparison.plan)
+    return records(rows(comparison))
+
+
+def test_ratios_are_to_wavelit_and_the_best_comes_first(tmp_path: Path) -> None:
+    found = published(tmp_path, steps=12)
+    errors = [record["vrmse_one_step"] for record in found]
+    assert errors == sorted(errors)
+    assert [record["operator"] for record in found][::4] == ["waveliT", "persistence"]
+    ours, last = found[0], found[-1]
+    assert ours["seeds_count"] == 3
+    assert all(ours[name] == 1 for name in ours if name.endswith("_over_ours_ratio"))
+    assert last["one_step_over_ours_ratio"] == pytest.approx(errors[-1] / errors[0])
+    growth = MADE.WAVELIT.growth
+    assert ours["vrmse_step_10"] == pytest.approx(errors[0] * growth**9)
+    mean = sum(growth**step for step in range(10)) / 10
+    assert ours["vrmse_steps_1_10"] == pytest.approx(errors[0] * mean)
+    assert all(column.cell(record) for column in COMPARE for record in found)
+
+
+@pytest.mark.parametrize("steps", [None, 9])
+def test_too_short_a_roll_out_has_no_long_error(steps: int | None, tmp_path: Path) -> None:
+    for record in published(tmp_path, steps):
+        assert record["vrmse_step_10"] is None
+        assert record["steps_1_10_over_ours_ratio"] is None
+        assert record["one_step_over_ours_ratio"] > 0
