@@ -42,7 +42,7 @@ def test_the_model_has_every_option_that_its_file_has() -> None:
     assert set(given) <= own | knobs
     # what is null here can be set without Hydra's plus sign
     settable = {"width", "depth", "levels", "scales", "heads", "wavelet", "boundary", "residual"}
-    settable |= {"least_tokens", "resolution", "absolute_position"}
+    settable |= {"least_tokens", "resolution", "absolute_position", "noise"}
     assert settable <= {name for name, value in given.items() if value is None}
 
 

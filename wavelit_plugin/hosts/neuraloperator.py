@@ -203,6 +203,7 @@ def _config_class(parent: type, name: str, preset: str, ndim: int) -> type:
         **dict.fromkeys(("levels", "least_tokens"), (int | None, None)),
         **dict.fromkeys(("wavelet", "resolution", "residual"), (str | None, None)),
         **dict.fromkeys(("absolute_position", "activation_checkpointing"), (bool | None, None)),
+        "noise": (float | None, None),
         "boundary": (str | list[str] | None, None),
         "layout": (dict[str, int] | None, None),
     }

@@ -77,6 +77,8 @@ class WaveLiTConfig:
         absolute_position: let every token know its place in the domain. Without, a model of a
             periodic domain treats all places alike: right only where nothing in the law depends on
             the place but what the input shows.
+        noise: in training, the largest amplitude of noise on the fields that the output continues,
+            over their scales, 0 for none: longer roll-outs, at the cost of a little of one step.
         activation_checkpointing: in training, compute each block again on the way back instead of
             keeping its activations: less memory, a longer step, the same gradients.
 
@@ -101,6 +103,7 @@ class WaveLiTConfig:
     layout: ChannelLayout | None = None
     conditions: int = 0
     absolute_position: bool = True
+    noise: float = 0.0
     activation_checkpointing: bool = False
 
     def __post_init__(self) -> None:
@@ -119,6 +122,10 @@ class WaveLiTConfig:
         check_wavelet(self.wavelet, self.axes)
         _check_choice("resolution", self.resolution, _RESOLUTIONS)
         _check_choice("residual", self.residual, _RESIDUALS)
+        if isinstance(self.noise, bool) or not isinstance(self.noise, int | float):
+            raise ConfigError(f"noise must be a number, got {self.noise!r}")
+        if not 0 <= self.noise < math.inf:
+            raise ConfigError(f"noise must be at least 0 and finite, got {self.noise!r}")
         for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
                 raise ConfigError(f"{name} must be true or false, got {getattr(self, name)!r}")

@@ -14,6 +14,7 @@ from wavelit_plugin.model.conditions import ConditionEmbedding, Modulation
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.embedding import BandEmbedding, BandHead
 from wavelit_plugin.model.frames import differences_and_constants, last_state, step_in_history
+from wavelit_plugin.model.input_noise import with_noise
 from wavelit_plugin.model.pyramid import FeaturePyramid
 from wavelit_plugin.model.refinement import Refinement
 from wavelit_plugin.model.resolution import coarsen, levels_apart, refine
@@ -81,6 +82,8 @@ class WaveLiT(nn.Module):
             self._observe(u, target)
         if self.training and self._trained is None:
             self._remember_space(u)
+        if self.training and self.config.noise and self.config.channels.fields:
+            u = with_noise(u, self.config, self.statistics)
         space = tuple(u.shape[2:])
         levels = self._levels_apart(space)
         update = self._update(self._resampled(u, levels), modulation)
