@@ -99,7 +99,7 @@ def options() -> argparse.Namespace:
     add("--recipes", default="plain,noise,push-forward,both")
     add("--noise", type=float, default=1.0)
     add("--push-forward", type=float, default=0.2)
-    add("--cell", type=int, default=4, help="points that cycle shifts go through, an axis")
+    add("--cell", type=int, default=8, help="points that cycle shifts go through, an axis")
     add("--device", choices=("cpu", "cuda"), default="cpu")
     add("--quick", action="store_true", help="a try at tiny size")
     add("--publish", action="store_true", help="write the table's file in results/")
