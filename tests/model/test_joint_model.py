@@ -354,3 +354,16 @@ def test_the_example_of_the_document_runs(
     assert found["prediction"].shape == y.shape
     assert set(found["joint"].members) == {"waves", "flow", "sea", "brine"}
     assert WaveLiT.load("waves.safetensors").config == found["joint"].members["waves"].config
+
+
+def test_a_data_set_may_do_without_places(rng: torch.Generator) -> None:
+    without = Member(
+        config=WAVES.config.changed(absolute_position=False), constants=WAVES.constants
+    )
+    joint = JointWaveLiT({"waves": WAVES, "even": without}).double()
+    x, y = batch_of(WAVES.config, rng)
+    for name in joint.members:
+        joint.fit_statistics(name, [(x, y)])
+        assert joint(x, name).shape == y.shape
+    assert joint.member("even").embed.position is None
+    assert joint.member("waves").embed.position is not None
