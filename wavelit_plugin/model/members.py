@@ -16,17 +16,7 @@ OWN = ("persistence", "condition.", "embed.phase.")
 What happens at a place of a periodic domain, a forcing, is the data set's own matter.
 """
 
-SAME = (
-    "ndim",
-    "absolute_position",
-    "width",
-    "depth",
-    "levels",
-    "least_tokens",
-    "scales",
-    "heads",
-    "wavelet",
-)
+SAME = ("ndim", "width", "depth", "levels", "least_tokens", "scales", "heads", "wavelet")
 """The options of the configuration in which all members of a joint model agree."""
 
 
