@@ -81,6 +81,9 @@ def test_pytorch_before_it_and_its_checkouts_configs(bare: Sandbox) -> None:
     configs = """
 import config.models
 assert config.models.ModelConfig._registry["wavelit_small2d"] is config.models.WaveLiT_Small2d
+from wavelit_plugin.model import WaveLiTConfig
+knobs = set(WaveLiTConfig.__dataclass_fields__) - {"in_channels", "conditions"}
+assert knobs <= set(config.models.WaveLiT_Small2d.__annotations__), knobs
 """
     statuses = bare.outcome(order + LOOK + configs)["statuses"]
     assert [statuses[name]["state"] for name in (MODELS, CONFIGS)] == ["applied", "applied"]

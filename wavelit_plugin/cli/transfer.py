@@ -53,10 +53,7 @@ def command(*, as_json: bool, **options: Any) -> int:
     from wavelit_plugin.compare.transfer.run import transfer
 
     request = transfer_request(**options)
-    with (
-        resumable(request.out, "what is done is"),
-        plan_display() as watcher,
-    ):
+    with resumable(request.out, "what is done is"), plan_display() as watcher:
         matrix = transfer(request, watcher, command=("wavelit", *sys.argv[1:]))
     written = write_matrix(matrix, request.out) + _picture(matrix, request.out)
     click.echo(_as_json(matrix) if as_json else _as_text(matrix, written))

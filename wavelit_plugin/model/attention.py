@@ -25,7 +25,7 @@ class LinearAttention(nn.Module):
     ``y = W_o ((a attention(q, k, v) + conv(v)) * (1 + g))`` with q, k, v, g from one product. The
     gate has no activation, so that products such as u * du are within reach. The gain ``a`` of each
     feature starts as zero: what queries and keys at random mix in is noise to the rest, and on
-    elliptic problems it costs a fifth of the accuracy that a short training reaches.
+    16x16 Darcy flow, with 64 tokens, a short training then errs a fifth more.
     """
 
     order: Tensor

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
 
 from wavelit_plugin.errors import ConfigError, unknown_name
-from wavelit_plugin.model.layout import ChannelLayout, check_int
+from wavelit_plugin.model.layout import ChannelLayout, check_int, check_keys
 from wavelit_plugin.shapes import Boundary, per_axis
 from wavelit_plugin.wavelets import check_wavelet
 
@@ -171,10 +171,7 @@ class WaveLiTConfig:
         Raises:
             ConfigError: an unknown key (the nearest name is shown), a missing one or a bad value.
         """
-        known = [field.name for field in fields(cls)]
-        for key in values:
-            if key not in known:
-                raise unknown_name("WaveLiT option", key, known)
+        check_keys("WaveLiT option", values, cls)
         missing = [key for key in ("in_channels", "out_channels") if key not in values]
         if missing:
             raise ConfigError(f"WaveLiT needs {' and '.join(missing)}; give the number of channels")

@@ -65,16 +65,21 @@ class ChannelLayout:
         Raises:
             ConfigError: an unknown key (the nearest name is shown), a missing one or a bad value.
         """
-        known = [field.name for field in fields(cls)]
-        for key in values:
-            if key not in known:
-                raise unknown_name("layout option", key, known)
+        check_keys("layout option", values, cls)
         if "fields" not in values:
             raise ConfigError("layout needs fields, the number of fields that the output continues")
         plain = dict(values)
         plain["vectors"] = tuple(tuple(vector) for vector in plain.get("vectors", ()))
         plain["names"] = tuple(plain.get("names", ()))
         return cls(**plain)
+
+
+def check_keys(kind: str, values: Mapping[str, Any], options: type) -> None:
+    """Raise ConfigError, with the nearest name, for a key that the dataclass has no field of."""
+    known = [field.name for field in fields(options)]
+    for key in values:
+        if key not in known:
+            raise unknown_name(kind, key, known)
 
 
 def check_int(name: str, value: object, least: int) -> None:

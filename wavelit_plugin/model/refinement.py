@@ -24,10 +24,10 @@ class Refinement(nn.Module):
     With tokens of several points an axis, this is where the finest scales meet their neighbours.
     The first and the last convolution are on the points and narrow. Those between take the two
     points an axis of a cell as channels of it, so they reach twice as far and are wide at the same
-    cost: in a roll-out that is worth more than as many on the points, because what fields are
-    carried by in a step is more than a point. In 2-D they are a twelfth and a quarter as wide as
-    the tokens, with every axis more half of it, so that a point costs about the same in 1, 2 and
-    3-D. Starts as zero.
+    cost: roll-outs of a flow gain by it, whose fields are carried by more than a point in a step,
+    and waves lose a little in short trainings (benchmarks/README.md). In 2-D they are a twelfth and
+    a quarter as wide as the tokens, with every axis more half of it, so that a point costs about
+    the same in 1, 2 and 3-D. Starts as zero.
     """
 
     def __init__(
