@@ -25,7 +25,7 @@ class Refinement(nn.Module):
     The first and the last convolution are on the points and narrow. Those between take the two
     points an axis of a cell as channels of it, so they reach twice as far and are wide at the same
     cost: roll-outs of a flow gain by it, whose fields are carried by more than a point in a step,
-    and waves lose a little in short trainings (benchmarks/README.md). In 2-D they are a twelfth and
+    and waves lose a little in short trainings (benchmarks/README.md). In 2-D they are an eighth and
     a quarter as wide as the tokens, with every axis more half of it, so that a point costs about
     the same in 1, 2 and 3-D. Starts as zero.
     """
@@ -36,8 +36,8 @@ class Refinement(nn.Module):
         super().__init__()
         ndim = len(boundary)
         self.boundary = boundary
-        fine = _LEAST * max(1, round(width / (12 * 2**ndim)))
-        wide, cell = 3 * fine, fine * 2**ndim
+        fine = _LEAST * max(1, round(width / (8 * 2**ndim)))
+        wide, cell = 2 * fine, fine * 2**ndim
         shapes = [
             (in_channels, fine),
             (cell, wide),
