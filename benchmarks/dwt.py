@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     import pytorch_wavelets
 
 BATCH, CHANNELS, LEVELS = 4, 3, 3
-OURS = "wavelit-plugin"
+OURS, FUSED = "wavelit-plugin", "wavelit-plugin, compiled"
 PACKAGES = (OURS, "torch", "pytorch_wavelets", "ptwt", "PyWavelets")
 SPACES = [(2**16,), *((2**k,) * 2 for k in range(6, 11)), (64,) * 3]
 QUICK_SPACES = [(2**16,), (64, 64), (256, 256)]
@@ -51,6 +51,13 @@ def our_transform(wavelet: str) -> Contestant:
         inverse=partial(idwt, wavelet=wavelet),
         as_pyramid=lambda pyramid: pyramid,
     )
+
+
+def fused(ours: Contestant) -> Contestant:
+    """Return the same, by torch.compile: the transform and its inverse one kernel each a level."""
+    torch.compiler.reset()  # it gives up on a function of which it has seen many sizes
+    forward, inverse = (torch.compile(f, fullgraph=True) for f in (ours.forward, ours.inverse))
+    return Contestant(forward=forward, inverse=inverse, as_pyramid=ours.as_pyramid)
 
 
 def pytorch_wavelets_transform(wavelet: str, ndim: int, device: str) -> Contestant:
@@ -97,6 +104,8 @@ def _ptwt_bands(detail: Any, ndim: int) -> list[Tensor]:
 def contestants(wavelet: str, ndim: int, device: str) -> dict[str, Contestant]:
     """Return our transform first, then those that have as many axes."""
     found = {OURS: our_transform(wavelet), "ptwt": ptwt_transform(wavelet, ndim)}
+    if wavelet == "haar":
+        found[FUSED] = fused(found[OURS])
     if ndim < 3:
         found["pytorch_wavelets"] = pytorch_wavelets_transform(wavelet, ndim, device)
     return found

@@ -3,7 +3,8 @@
 Two taps never reach over a boundary, so this is exact for every boundary condition on even sizes.
 Outer axes come first, because whole rows stay together there; the last axis reads or writes with a
 stride, straight from or into its place. The transform is orthonormal, so each of the two is the
-gradient of the other.
+gradient of the other. The compiler gets the same sums without places to write to: it makes one pass
+over memory of them, and that is where it would stop.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavelit_plugin.wavelets.writing import evaluate, write
+from wavelit_plugin.wavelets.writing import write
 
 
 def haar_analysis(u: Tensor) -> tuple[Tensor, Tensor]:
@@ -23,14 +24,48 @@ def haar_analysis(u: Tensor) -> tuple[Tensor, Tensor]:
     Returns:
         (batch, channel, *half) and (batch, channel, orientation, *half), counted as in Pyramid.
     """
-    coarse, detail = evaluate(_Analysis, u)
+    if torch.compiler.is_compiling():
+        return _analysis(u)
+    coarse, detail = _Analysis.apply(u)
     return coarse, detail
 
 
 def haar_synthesis(coarse: Tensor, detail: Tensor) -> Tensor:
     """Invert ``haar_analysis``."""
-    u: Tensor = evaluate(_Synthesis, coarse, detail)
+    if torch.compiler.is_compiling():
+        return _synthesis(coarse, detail)
+    u: Tensor = _Synthesis.apply(coarse, detail)
     return u
+
+
+def _analysis(u: Tensor) -> tuple[Tensor, Tensor]:
+    parts = [u]
+    for axis in range(2, u.ndim):
+        parts = [phase for part in parts for phase in _phases(part, axis)]
+    coarse, *detail = (0.5 ** ((u.ndim - 2) / 2) * band for band in _hadamard(parts))
+    return coarse, torch.stack(detail, 2)
+
+
+def _synthesis(coarse: Tensor, detail: Tensor) -> Tensor:
+    bands = [coarse, *detail.unbind(2)]
+    space = range(2, coarse.ndim)
+    # a product instead of both halves side by side, which would be read by a branch at each point
+    signs = 1 - 2 * torch.arange(2, device=coarse.device, dtype=coarse.dtype)
+    for axis in reversed(space):
+        sign = signs.view(2, *[1] * (2 * (coarse.ndim - 1 - axis)))
+        pairs = zip(bands[::2], bands[1::2], strict=True)
+        bands = [low.unsqueeze(axis + 1) + sign * high.unsqueeze(axis + 1) for low, high in pairs]
+    u = 0.5 ** (len(space) / 2) * bands[0]
+    for axis in space:
+        u = u.flatten(axis, axis + 1)
+    return u
+
+
+def _hadamard(parts: list[Tensor]) -> list[Tensor]:
+    """Sums and differences on each axis, the first axis in the highest bit; twice is 2**n."""
+    if len(parts) == 1:
+        return parts
+    return [band for merged in _merge_first(parts) for band in _hadamard(merged)]
 
 
 class _Analysis(torch.autograd.Function):
