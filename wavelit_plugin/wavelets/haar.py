@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavelit_plugin.wavelets.writing import write
+from wavelit_plugin.wavelets.writing import evaluate, write
 
 
 def haar_analysis(u: Tensor) -> tuple[Tensor, Tensor]:
@@ -26,7 +26,7 @@ def haar_analysis(u: Tensor) -> tuple[Tensor, Tensor]:
     """
     if torch.compiler.is_compiling():
         return _analysis(u)
-    coarse, detail = _Analysis.apply(u)
+    coarse, detail = evaluate(_Analysis, u)
     return coarse, detail
 
 
@@ -34,7 +34,7 @@ def haar_synthesis(coarse: Tensor, detail: Tensor) -> Tensor:
     """Invert ``haar_analysis``."""
     if torch.compiler.is_compiling():
         return _synthesis(coarse, detail)
-    u: Tensor = _Synthesis.apply(coarse, detail)
+    u: Tensor = evaluate(_Synthesis, coarse, detail)
     return u
 
 
