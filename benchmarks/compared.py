@@ -1,24 +1,26 @@
 """Write what ``wavelit compare`` found as a file of results, for the tables of README.md.
 
-    python -m benchmarks.compared FOLDER NAME
+    python -m benchmarks.compared FOLDER [FOLDER ...] NAME
 
-FOLDER is what ``--out`` named there, NAME begins the name of the file. Ratios are to the first
-operator of waveliT.
+FOLDER is what ``--out`` named there, NAME begins the name of the file. Several folders, of as many
+data sets, share a table. Ratios are to the first operator of waveliT. To be run in the environment
+that compared, whose versions are written down.
 """
 
 from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import write_results
-from wavelit_plugin.compare.runs import Row, load_comparison, rows
+from wavelit_plugin.compare.runs import Comparison, Row, load_comparison, rows
 
-PACKAGES = ("torch", "neuraloperator", "wavelit-plugin")
-SETTINGS = ("budget", "batch_size", "match", "predict", "policy", "data")
+PACKAGES = ("torch", "neuraloperator", "the_well", "wavelit-plugin")
+SETTINGS = ("budget", "batch_size", "match", "predict", "policy")
 LONG = 10
 """Steps of a roll-out that are averaged, and after which it is looked at."""
 
@@ -60,19 +62,36 @@ def records(found: Sequence[Row]) -> list[dict[str, Any]]:
     return sorted(every, key=lambda record: record["vrmse_one_step"] or float("inf"))
 
 
+def named_records(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the records with the name of the data set in front."""
+    name = comparison.plan["data"]["name"]
+    return [{"data": name, **record} for record in records(rows(comparison))]
+
+
+def shared_settings(plans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the settings, and each data set's own; a ValueError where others than those differ."""
+    first, *others = ({name: plan[name] for name in SETTINGS} for plan in plans)
+    for other in others:
+        if other != first:
+            raise ValueError(f"one table needs one way of training, got {first} and {other}")
+    threads = plans[0]["hardware"]["threads"]
+    return {**first, "threads": threads, "data": [plan["data"] for plan in plans]}
+
+
 def main() -> None:
     """Read, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("folder", type=Path)
+    parser.add_argument("folders", type=Path, nargs="+", metavar="FOLDER")
     parser.add_argument("name")
     chosen = parser.parse_args()
-    comparison = load_comparison(chosen.folder)
-    found = records(rows(comparison))
+    comparisons = [load_comparison(folder) for folder in chosen.folders]
+    plans = [comparison.plan for comparison in comparisons]
+    found = [record for comparison in comparisons for record in named_records(comparison)]
     print(*found, sep="\n")
-    plan = comparison.plan
-    settings = {name: plan[name] for name in SETTINGS} | {"threads": plan["hardware"]["threads"]}
-    device = plan["hardware"]["device"]
-    print(write_results(chosen.name, device, packages=PACKAGES, settings=settings, records=found))
+    here = {name for names in packages_distributions().values() for name in names}
+    packages = [name for name in PACKAGES if name in here]
+    device, settings = plans[0]["hardware"]["device"], shared_settings(plans)
+    print(write_results(chosen.name, device, packages=packages, settings=settings, records=found))
 
 
 if __name__ == "__main__":

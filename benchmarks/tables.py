@@ -78,6 +78,8 @@ COMPARE = (
     Column("step 10 / ours", "step_10_over_ours_ratio"),
 )
 
+COMPARE_DATA = (Column("data set", "data"), *(c for c in COMPARE if "step_10_" not in c.key))
+
 STABILITY = (
     Column("operator", "operator"),
     Column("recipe", "recipe"),
@@ -130,6 +132,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "compare-waves": COMPARE,
     "compare-elliptic": COMPARE,
     "compare-flow": COMPARE,
+    "compare-the-well": COMPARE_DATA,
     "transfer-small": (
         Column("data set", "data_set"),
         Column("persistence", "vrmse_one_step_persistence"),

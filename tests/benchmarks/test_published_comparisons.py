@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.compared import SETTINGS, records
-from benchmarks.tables import COMPARE
+from benchmarks.compared import SETTINGS, named_records, records, shared_settings
+from benchmarks.tables import COMPARE, COMPARE_DATA
 from wavelit_plugin.compare.runs import load_comparison, rows
 
 MADE = SimpleNamespace(
@@ -46,3 +46,20 @@ def test_too_short_a_roll_out_has_no_long_error(steps: int | None, tmp_path: Pat
         assert record["vrmse_step_10"] is None
         assert record["steps_1_10_over_ours_ratio"] is None
         assert record["one_step_over_ours_ratio"] > 0
+
+
+def test_several_data_sets_are_told_apart(tmp_path: Path) -> None:
+    runs = MADE.runs_of(MADE.WAVELIT, seeds=3, steps=12)
+    comparison = load_comparison(MADE.write_comparison(tmp_path / "out", runs, policy={}))
+    record, *_ = named_records(comparison)
+    assert record["data"] == comparison.plan["data"]["name"]
+    assert all(column.cell(record) for column in COMPARE_DATA)
+
+
+def test_a_table_has_one_way_of_training() -> None:
+    plan: dict[str, Any] = dict.fromkeys(SETTINGS, 1) | {"hardware": {"threads": 1}, "data": {}}
+    assert (
+        shared_settings([plan, {**plan, "data": {"name": "other"}}])["data"][1]["name"] == "other"
+    )
+    with pytest.raises(ValueError, match="one way of training"):
+        shared_settings([plan, {**plan, "batch_size": 2}])

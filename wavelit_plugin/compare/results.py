@@ -14,7 +14,7 @@ import torch
 from wavelit_plugin.compare.notebook import finite, write_whole
 from wavelit_plugin.compare.records import WINDOWS, Result
 
-_PACKAGES = ("wavelit-plugin", "torch", "neuraloperator", "numpy")
+_PACKAGES = ("wavelit-plugin", "torch", "neuraloperator", "pdearena", "the_well", "numpy")
 
 
 def hardware(device: str) -> dict[str, object]:

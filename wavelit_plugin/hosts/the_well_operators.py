@@ -34,7 +34,7 @@ _REMEDY = (
     "install the-well[benchmark], with the torchvision that goes with the installed torch, in an "
     "environment of its own"
 )
-_RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
+_RATES = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 
 
 class ChannelsLast(nn.Module):
