@@ -47,7 +47,8 @@ def _analysis(u: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _synthesis(coarse: Tensor, detail: Tensor) -> Tensor:
-    bands = [coarse, *detail.unbind(2)]
+    # as the compiler foresees the layout of products of other layouts, it may be another
+    bands = [coarse.contiguous(), *detail.contiguous().unbind(2)]
     space = range(2, coarse.ndim)
     # a product instead of both halves side by side, which would be read by a branch at each point
     signs = 1 - 2 * torch.arange(2, device=coarse.device, dtype=coarse.dtype)
