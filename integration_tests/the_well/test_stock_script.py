@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from integration_tests.conftest import Run
-from integration_tests.the_well.conftest import SMALL, Train, experiment, losses
+from integration_tests.the_well.conftest import SMALL, Data, Train, experiment, losses
 
 pytestmark = pytest.mark.slow
 
@@ -105,6 +108,39 @@ def test_what_cannot_work_is_one_clear_error(
 ) -> None:
     failed = train("shear_flow", "experiment=wavelit", *SMALL, ONE, *options, code=1)
     assert message in failed.stderr
+
+
+def broken_copy(data: Path, folder: Path, split: str, place: tuple[int, ...]) -> tuple[Path, Path]:
+    """Copy ``shear_flow`` with NaN in one place; return the folder around it and the file."""
+    shutil.copytree(data / "shear_flow", folder / "data" / "shear_flow")
+    (file,) = (folder / "data" / "shear_flow" / "data" / split).iterdir()
+    with h5py.File(file, "r+") as content:
+        content["t0_fields"]["scalar"][place] = np.nan
+    return folder / "data", file
+
+
+@pytest.mark.parametrize("split", ["train", "valid", "test"])
+def test_nan_in_the_data_is_refused_or_warned_of(
+    train: Train, data: Data, tmp_path: Path, split: str
+) -> None:
+    copy, file = broken_copy(data("shear_flow"), tmp_path, split, (1, 3, 2, 2))
+    given = ("shear_flow", "experiment=wavelit", *SMALL, ONE, f"data.well_base_path={copy}")
+    failed = train(*given, code=1)
+    assert f"{file} holds 1 NaN or infinite values of scalar in a sample" in failed.stderr
+    assert "in trajectory 1, frame 3 (counted from 0)" in failed.stderr
+    # the failed run left a checkpoint; this is another one
+    done = train(*given, "samples.on_nan=warn", "name=warned")
+    assert "values of scalar in a sample" in done.stderr
+    assert losses(done, "avg training loss")
+
+
+def test_the_model_in_an_experiment_of_the_host_warns_of_the_first_sample(
+    train: Train, data: Data, tmp_path: Path
+) -> None:
+    copy, file = broken_copy(data("shear_flow"), tmp_path, "train", (0, 1, 2, 2))
+    given = ("shear_flow", "experiment=fno", "model=wavelit", *SMALL, ONE)
+    done = train(*given, f"data.well_base_path={copy}")
+    assert f"{file} holds 1 NaN or infinite values of scalar in a sample" in done.stderr
 
 
 def test_other_programs_that_use_hydra_do_not_see_our_folder(run: Run, tmp_path: Path) -> None:

@@ -64,6 +64,15 @@ def test_an_experiment_has_a_loss_that_takes_its_options(name: str) -> None:
     getattr(import_module(module), kind)(**loss)
 
 
+def test_every_split_of_an_experiment_is_looked_at_for_nan() -> None:
+    given = read(ROOT / "experiment" / "wavelit.yaml")
+    module, _, kind = given["samples"].pop("_target_").rpartition(".")
+    assert getattr(import_module(module), kind)(**given["samples"]).on_nan == "error"
+    # the host hands its transform to the training data only
+    splits = [given["data"], *given["data"]["dataset_kws"].values()]
+    assert [split["transform"] for split in splits] == ["${samples}"] * 5
+
+
 def test_the_problem_of_the_comment_makes_the_data_of_the_comment() -> None:
     text = (ROOT / "experiment" / "wavelit.yaml").read_text(encoding="utf-8")
     (command,) = [line for line in text.splitlines() if "wavelit data make" in line]

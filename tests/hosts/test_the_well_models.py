@@ -110,6 +110,7 @@ def test_the_data_set_says_what_its_channels_and_ends_are(host: type[Data]) -> N
     assert config.channels.names == ("pressure", "velocity_x", "velocity_y")
     assert config.channels.vectors == ((1, 2),)
     assert config.axes == ("periodic", "wall")
+    assert host.asked.pop("transform").on_nan == "warn"
     assert host.asked == {
         "well_base_path": "data", "well_dataset_name": "dummy", "well_split_name": "train"
     }  # fmt: skip

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from wavelit_plugin.errors import ConfigError, HostError
 from wavelit_plugin.hosts.layout import channels_to_frames, frames_to_channels
+from wavelit_plugin.hosts.the_well_samples import FiniteSamples
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
 from wavelit_plugin.shapes import Boundary, Field
@@ -161,6 +162,8 @@ def is_periodic(metadata: Any) -> bool:
 def read_facts(dataset: Mapping[str, Any]) -> DatasetFacts:
     """Return what the training split of a data set says of itself.
 
+    Warns where its first sample holds NaN, which no model is shown.
+
     Args:
         dataset: keyword arguments of the host's WellDataset.
 
@@ -178,7 +181,8 @@ def read_facts(dataset: Mapping[str, Any]) -> DatasetFacts:
         ) from error
 
     given = {name: _plain(value) for name, value in dataset.items() if value is not None}
-    data = WellDataset(**{"well_split_name": "train", **given})
+    look = {"well_split_name": "train", "transform": FiniteSamples(on_nan="warn")}
+    data = WellDataset(**{**look, **given})
     names, constants = (
         [name for order in range(3) for name in groups[order]]
         for groups in (data.metadata.field_names, data.metadata.constant_field_names)
