@@ -26,7 +26,9 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "pkg_resources is deprecated as an API", UserWarning)
     import pytorch_wavelets
 
-BATCH, CHANNELS, LEVELS = 4, 3, 3
+BATCH, CHANNELS = 4, 3
+CASES = [("haar", 3), ("haar", 1), ("db4", 3)]
+"""Wavelets and levels."""
 OURS, FUSED = "wavelit-plugin", "wavelit-plugin, compiled"
 PACKAGES = (OURS, "torch", "pytorch_wavelets", "ptwt", "PyWavelets")
 SPACES = [(2**16,), *((2**k,) * 2 for k in range(6, 11)), (64,) * 3]
@@ -45,9 +47,9 @@ class Contestant:
         return self.inverse(self.forward(u))
 
 
-def our_transform(wavelet: str) -> Contestant:
+def our_transform(wavelet: str, levels: int) -> Contestant:
     return Contestant(
-        forward=partial(dwt, wavelet=wavelet, levels=LEVELS),
+        forward=partial(dwt, wavelet=wavelet, levels=levels),
         inverse=partial(idwt, wavelet=wavelet),
         as_pyramid=lambda pyramid: pyramid,
     )
@@ -60,20 +62,20 @@ def fused(ours: Contestant) -> Contestant:
     return Contestant(forward=forward, inverse=inverse, as_pyramid=ours.as_pyramid)
 
 
-def pytorch_wavelets_transform(wavelet: str, ndim: int, device: str) -> Contestant:
+def pytorch_wavelets_transform(wavelet: str, ndim: int, levels: int, device: str) -> Contestant:
     kinds = [
         (pytorch_wavelets.DWT1DForward, pytorch_wavelets.DWT1DInverse),
         (pytorch_wavelets.DWTForward, pytorch_wavelets.DWTInverse),
     ]
     forward, inverse = kinds[ndim - 1]
     return Contestant(
-        forward=forward(J=LEVELS, wave=wavelet, mode="periodization").to(device),
+        forward=forward(J=levels, wave=wavelet, mode="periodization").to(device),
         inverse=inverse(wave=wavelet, mode="periodization").to(device),
         as_pyramid=lambda coefficients: from_pytorch_wavelets(*coefficients),
     )
 
 
-def ptwt_transform(wavelet: str, ndim: int) -> Contestant:
+def ptwt_transform(wavelet: str, ndim: int, levels: int) -> Contestant:
     kinds = [
         (ptwt.wavedec, ptwt.waverec),
         (ptwt.wavedec2, ptwt.waverec2),
@@ -81,7 +83,7 @@ def ptwt_transform(wavelet: str, ndim: int) -> Contestant:
     ]
     forward, inverse = kinds[ndim - 1]
     return Contestant(
-        forward=partial(forward, wavelet=wavelet, mode="periodic", level=LEVELS),
+        forward=partial(forward, wavelet=wavelet, mode="periodic", level=levels),
         inverse=partial(inverse, wavelet=wavelet),
         as_pyramid=partial(_from_ptwt, ndim=ndim) if wavelet == "haar" else None,
     )
@@ -90,7 +92,8 @@ def ptwt_transform(wavelet: str, ndim: int) -> Contestant:
 def _from_ptwt(coefficients: Sequence[Any], ndim: int) -> Pyramid:
     coarse, *details = coefficients
     stacked = [torch.stack(_ptwt_bands(detail, ndim), dim=2) for detail in reversed(details)]
-    return Pyramid(coarse, tuple(stacked), tuple(size * 2**LEVELS for size in coarse.shape[2:]))
+    size = tuple(points * 2 ** len(details) for points in coarse.shape[2:])
+    return Pyramid(coarse, tuple(stacked), size)
 
 
 def _ptwt_bands(detail: Any, ndim: int) -> list[Tensor]:
@@ -101,13 +104,13 @@ def _ptwt_bands(detail: Any, ndim: int) -> list[Tensor]:
     return [detail["".join(key)] for key in list(product("ad", repeat=3))[1:]]
 
 
-def contestants(wavelet: str, ndim: int, device: str) -> dict[str, Contestant]:
+def contestants(wavelet: str, ndim: int, levels: int, device: str) -> dict[str, Contestant]:
     """Return our transform first, then those that have as many axes."""
-    found = {OURS: our_transform(wavelet), "ptwt": ptwt_transform(wavelet, ndim)}
+    found = {OURS: our_transform(wavelet, levels), "ptwt": ptwt_transform(wavelet, ndim, levels)}
     if wavelet == "haar":
         found[FUSED] = fused(found[OURS])
     if ndim < 3:
-        found["pytorch_wavelets"] = pytorch_wavelets_transform(wavelet, ndim, device)
+        found["pytorch_wavelets"] = pytorch_wavelets_transform(wavelet, ndim, levels, device)
     return found
 
 
@@ -126,13 +129,13 @@ def _copied_twice(u: Tensor) -> Tensor:
 
 @torch.no_grad()
 def compare(
-    wavelet: str, space: tuple[int, ...], *, device: str, threads: int, repeats: int
+    wavelet: str, space: tuple[int, ...], levels: int, *, device: str, threads: int, repeats: int
 ) -> Iterator[dict[str, object]]:
     """Yield one record for each contestant."""
     torch.set_num_threads(threads)
     u = torch.randn(BATCH, CHANNELS, *space, device=device)
-    found = contestants(wavelet, len(space), device)
-    ours = dwt(u, wavelet=wavelet, levels=LEVELS)
+    found = contestants(wavelet, len(space), levels, device)
+    ours = dwt(u, wavelet=wavelet, levels=levels)
     calls = {name: partial(contestant.round_trip, u) for name, contestant in found.items()}
     # a round trip moves the field twice
     calls["two copies"] = partial(_copied_twice, u)
@@ -142,6 +145,7 @@ def compare(
         yield {
             "wavelet": wavelet,
             "space": " x ".join(map(str, space)),
+            "levels_count": levels,
             "threads_count": threads,
             "package": name,
             "median_seconds": statistics.median(seconds[name]),
@@ -169,9 +173,9 @@ def main() -> None:
     spaces = QUICK_SPACES if chosen.quick else SPACES
     threads = [1, 2] if chosen.device == "cpu" else [1]
     records = []
-    for count, wavelet, space in product(threads, ["haar", "db4"], spaces):
+    for count, (wavelet, levels), space in product(threads, CASES, spaces):
         for record in compare(
-            wavelet, space, device=chosen.device, threads=count, repeats=chosen.repeats
+            wavelet, space, levels, device=chosen.device, threads=count, repeats=chosen.repeats
         ):
             print(*record.values(), sep="  ", flush=True)
             records.append(record)
@@ -180,7 +184,6 @@ def main() -> None:
             "dtype": "float32",
             "batch_count": BATCH,
             "channels_count": CHANNELS,
-            "levels_count": LEVELS,
             "samples_count": chosen.repeats,
         }
         print(

@@ -147,6 +147,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     ),
     "dwt": (
         Column("wavelet", "wavelet"),
+        Column("levels", "levels_count"),
         Column("grid", "space"),
         Column("threads", "threads_count"),
         Column("package", "package"),

@@ -93,7 +93,7 @@ def test_a_file_of_another_kind_is_refused(saved: Path) -> None:
 
 
 def test_safetensors_of_another_program_are_refused(saved: Path) -> None:
-    for metadata in (None, {"format": "pt"}, {"wavelit_format": "1"}):
+    for metadata in (None, {"format": "pt"}, {"wavelit_format": "2"}):
         save_file({"weight": torch.zeros(3)}, saved, metadata)
         with pytest.raises(DataError, match="without a WaveLiT configuration"):
             WaveLiT.load(saved)
@@ -105,8 +105,9 @@ def rewritten(path: Path, tensors: dict[str, Tensor] | None = None, **metadata: 
 
 
 def test_another_version_of_the_format_is_refused(saved: Path) -> None:
-    rewritten(saved, wavelit_format="0")
-    with pytest.raises(ConfigError, match="has checkpoint format '0', this version reads '1'"):
+    # version 1 had the same tensors for another refinement
+    rewritten(saved, wavelit_format="1")
+    with pytest.raises(ConfigError, match="has checkpoint format '1', this version reads '2'"):
         WaveLiT.load(saved)
 
 

@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 from wavelit_plugin.errors import ConfigError, DataError
 from wavelit_plugin.model.config import WaveLiTConfig
 
-FORMAT = "1"
-"""Version of the file format; another one is refused."""
+FORMAT = "2"
+"""Version of the files, others are refused; new too where weights begin to mean something else."""
 
 _KEY = "wavelit_format"
 _KINDS = {"wavelit_config": "WaveLiT", "wavelit_joint": "JointWaveLiT"}

@@ -27,7 +27,11 @@ class Refinement(nn.Module):
     cost: roll-outs of a flow gain by it, whose fields are carried by more than a point in a step,
     and waves lose a little in short trainings (benchmarks/README.md). In 2-D they are an eighth and
     a quarter as wide as the tokens, with every axis more half of it, so that a point costs about
-    the same in 1, 2 and 3-D. Starts as zero.
+    the same in 1, 2 and 3-D.
+
+    What the cells answer is added to the features of the first convolution and multiplies them:
+    these are linear in the fields, as derivatives are, so coefficients times derivatives, and
+    fields times their own, are one product away. Starts as zero.
     """
 
     def __init__(
@@ -58,11 +62,13 @@ class Refinement(nn.Module):
         # as a list, since a slice of a ParameterList would make parameters of what is lent to it
         first, *inner, last = zip(self.weights, self.biases, strict=True)
         x = pad_to_levels(u, 1, self.boundary).movedim(1, -1).contiguous()  # as the kernels want it
-        x = F.silu(self._filter(x, *first))
-        between = cells(x)
+        linear = self._filter(x, *first)
+        curved = F.silu(linear)
+        between = cells(curved)
         for weight, bias in inner[:-1]:
             between = F.silu(self._filter(between, weight, bias))
-        x = F.silu(x + points(self._filter(between, *inner[-1]), len(self.boundary)))
+        answer = points(self._filter(between, *inner[-1]), len(self.boundary))
+        x = torch.addcmul(linear + curved + answer, linear, answer)
         return crop(self._filter(x, *last).movedim(-1, 1), tuple(u.shape[2:]))
 
     def _filter(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
