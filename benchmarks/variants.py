@@ -24,6 +24,7 @@ from wavelit_plugin.model.attention import LinearAttention, Rotation
 from wavelit_plugin.model.convolution import convolve, wrap
 from wavelit_plugin.model.norm import GroupRMS
 from wavelit_plugin.model.pyramid import FeaturePyramid
+from wavelit_plugin.model.refinement import Refinement
 from wavelit_plugin.model.rotation import rotate
 from wavelit_plugin.model.statistics import FieldStatistics
 
@@ -164,6 +165,15 @@ class NoRefinement(nn.Module):
         return torch.zeros_like(u[:, : self.channels])
 
 
+class AddedRefinement(Refinement):
+    """What the cells answer is added, and nothing is multiplied."""
+
+    def joined(self, linear: Tensor, curved: Tensor, answer: Tensor) -> Tensor:
+        """Return an activated sum."""
+        del linear
+        return F.silu(curved + answer)
+
+
 class PointRefinement(nn.Module):
     """Four convolutions on the points, 32 wide in 2-D, and none on cells of two."""
 
@@ -221,6 +231,10 @@ def _no_refinement(model: WaveLiT) -> None:
     model.refinement = NoRefinement(model.config.out_channels)  # type: ignore[assignment]
 
 
+def _refinement_by_sums(model: WaveLiT) -> None:
+    model.refinement.__class__ = AddedRefinement  # the same weights, joined otherwise
+
+
 def _refinement_on_points(model: WaveLiT) -> None:
     model.refinement = PointRefinement(model.config)  # type: ignore[assignment]
 
@@ -247,6 +261,7 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
         "no gate": attention(gate=False),
         "no local term": attention(local=False),
         "no refinement": _no_refinement,
+        "refinement by sums": _refinement_by_sums,
         "refinement on points": _refinement_on_points,
         "unshared": _unshared,
         "bfloat16": _in_bfloat16,

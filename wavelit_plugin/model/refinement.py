@@ -68,8 +68,12 @@ class Refinement(nn.Module):
         for weight, bias in inner[:-1]:
             between = F.silu(self._filter(between, weight, bias))
         answer = points(self._filter(between, *inner[-1]), len(self.boundary))
-        x = torch.addcmul(linear + curved + answer, linear, answer)
-        return crop(self._filter(x, *last).movedim(-1, 1), tuple(u.shape[2:]))
+        joined = self.joined(linear, curved, answer)
+        return crop(self._filter(joined, *last).movedim(-1, 1), tuple(u.shape[2:]))
+
+    def joined(self, linear: Tensor, curved: Tensor, answer: Tensor) -> Tensor:
+        """Return what the last convolution sees, of (batch, *space, channel) each."""
+        return torch.addcmul(linear + curved + answer, linear, answer)
 
     def _filter(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         padding = [0 if name == "periodic" else 1 for name in self.boundary]
