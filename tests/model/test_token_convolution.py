@@ -103,7 +103,7 @@ def test_the_refinement_convolves_points_then_cells_of_two_then_points(
     coarse = torch.zeros_like(fine)
     for part, place in zip(x.chunk(len(places), dim=1), places, strict=True):
         coarse[place] = part
-    assert_close(layer(u), filtered(fine * (1 + coarse) + coarse + silu(fine), 4))
+    assert_close(layer(u), filtered(fine * (1 + coarse.tanh()) + coarse + silu(fine), 4))
 
 
 @pytest.mark.parametrize("boundary", ["periodic", "open"])

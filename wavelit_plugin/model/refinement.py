@@ -29,9 +29,10 @@ class Refinement(nn.Module):
     a quarter as wide as the tokens, with every axis more half of it, so that a point costs about
     the same in 1, 2 and 3-D.
 
-    What the cells answer is added to the features of the first convolution and multiplies them:
-    these are linear in the fields, as derivatives are, so coefficients times derivatives, and
-    fields times their own, are one product away. Starts as zero.
+    What the cells answer is added to the features of the first convolution and, bounded, multiplies
+    them: these are linear in the fields, as derivatives are, so coefficients times derivatives, and
+    fields times their own, are one product away. Unbounded products err as little in one step, but
+    long roll-outs grow by them. Starts as zero.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Refinement(nn.Module):
 
     def joined(self, linear: Tensor, curved: Tensor, answer: Tensor) -> Tensor:
         """Return what the last convolution sees, of (batch, *space, channel) each."""
-        return torch.addcmul(linear + curved + answer, linear, answer)
+        return torch.addcmul(linear + curved + answer, linear, torch.tanh(answer))
 
     def _filter(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         padding = [0 if name == "periodic" else 1 for name in self.boundary]
