@@ -42,24 +42,25 @@ def _analysis(u: Tensor) -> tuple[Tensor, Tensor]:
     parts = [u]
     for axis in range(2, u.ndim):
         parts = [phase for part in parts for phase in _phases(part, axis)]
-    coarse, *detail = (0.5 ** ((u.ndim - 2) / 2) * band for band in _hadamard(parts))
-    return coarse, torch.stack(detail, 2)
+    # all bands in one tensor: where a level's approximation is not written, the compiler computes it
+    # anew, from the field, for everything that the next level does with it
+    scaled = [0.5 ** ((u.ndim - 2) / 2) * band for band in _hadamard(parts)]
+    bands = torch.stack(scaled, 2)
+    return bands[:, :, 0], bands[:, :, 1:]
 
 
 def _synthesis(coarse: Tensor, detail: Tensor) -> Tensor:
     # as the compiler foresees the layout of products of other layouts, it may be another
     bands = [coarse.contiguous(), *detail.contiguous().unbind(2)]
-    space = range(2, coarse.ndim)
-    # a product instead of both halves side by side, which would be read by a branch at each point
-    signs = 1 - 2 * torch.arange(2, device=coarse.device, dtype=coarse.dtype)
-    for axis in reversed(space):
-        sign = signs.view(2, *[1] * (2 * (coarse.ndim - 1 - axis)))
-        pairs = zip(bands[::2], bands[1::2], strict=True)
-        bands = [low.unsqueeze(axis + 1) + sign * high.unsqueeze(axis + 1) for low, high in pairs]
-    u = 0.5 ** (len(space) / 2) * bands[0]
-    for axis in space:
-        u = u.flatten(axis, axis + 1)
-    return u
+    return _interleaved([0.5 ** ((coarse.ndim - 2) / 2) * band for band in bands], axis=2)
+
+
+def _interleaved(bands: list[Tensor], axis: int) -> Tensor:
+    """Merge the bands on this space axis and those after it."""
+    if len(bands) == 1:
+        return bands[0]
+    halves = [_interleaved(merged, axis + 1) for merged in _merge_first(bands)]
+    return torch.stack(halves, axis + 1).flatten(axis, axis + 1)
 
 
 def _hadamard(parts: list[Tensor]) -> list[Tensor]:
