@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from benchmarks.compared import SETTINGS, named_records, records, shared_settings
+from benchmarks.compared import (
+    SETTINGS,
+    check_same_way,
+    merged,
+    named_records,
+    records,
+    shared_settings,
+)
 from benchmarks.tables import COMPARE, COMPARE_DATA
 from wavelit_plugin.compare.runs import load_comparison, rows
 
@@ -63,3 +70,31 @@ def test_a_table_has_one_way_of_training() -> None:
     )
     with pytest.raises(ValueError, match="one way of training"):
         shared_settings([plan, {**plan, "batch_size": 2}])
+
+
+def test_what_was_measured_again_replaces_its_own_row_and_all_ratios(tmp_path: Path) -> None:
+    runs = [run for made in MADE.FIVE for run in MADE.runs_of(made, seeds=3, steps=12)]
+    comparison = load_comparison(MADE.write_comparison(tmp_path / "out", runs, policy={}))
+    old = named_records(comparison)
+    ours = next(record for record in old if record["operator"] == "waveliT")
+    better = {**ours, "vrmse_one_step": ours["vrmse_one_step"] / 2}
+    found = merged(old, [better])
+    assert [r["operator"] for r in found] == [r["operator"] for r in old]
+    for before, after in zip(old[1:], found[1:], strict=True):
+        assert after["vrmse_one_step"] == before["vrmse_one_step"]
+        assert after["one_step_over_ours_ratio"] == pytest.approx(
+            2 * before["one_step_over_ours_ratio"]
+        )
+    assert found[0]["one_step_over_ours_ratio"] == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"batch_size": 2}, {"threads": 2}, {"data": [{"name": "waves", "fingerprint": "other"}]}],
+)
+def test_rows_of_another_training_or_other_data_are_not_mixed(change: dict[str, Any]) -> None:
+    data = [{"name": "waves", "fingerprint": "a"}, {"name": "flow", "fingerprint": "b"}]
+    old: dict[str, Any] = dict.fromkeys(SETTINGS, 1) | {"threads": 1, "data": data}
+    check_same_way(old, {**old, "data": data[:1]})
+    with pytest.raises(ValueError, match="same training and data"):
+        check_same_way(old, {**old, **change})

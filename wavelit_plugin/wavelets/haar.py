@@ -42,8 +42,8 @@ def _analysis(u: Tensor) -> tuple[Tensor, Tensor]:
     parts = [u]
     for axis in range(2, u.ndim):
         parts = [phase for part in parts for phase in _phases(part, axis)]
-    # all bands in one tensor: where a level's approximation is not written, the compiler computes it
-    # anew, from the field, for everything that the next level does with it
+    # all bands in one tensor: an approximation that is not written, the compiler computes anew,
+    # from the field, for everything that the next level does with it
     scaled = [0.5 ** ((u.ndim - 2) / 2) * band for band in _hadamard(parts)]
     bands = torch.stack(scaled, 2)
     return bands[:, :, 0], bands[:, :, 1:]
