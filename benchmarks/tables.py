@@ -132,7 +132,14 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "compare-waves": COMPARE,
     "compare-elliptic": COMPARE,
     "compare-flow": COMPARE,
+    "compare-helmholtz": COMPARE,
     "compare-the-well": COMPARE_DATA,
+    "compare-ten-million": COMPARE_DATA,
+    "darcy-limit": (
+        Column("contrast of the coefficient", "contrast_ratio"),
+        Column("VRMSE", "vrmse"),
+        Column("relative L2", "relative_l2"),
+    ),
     "transfer-small": (
         Column("data set", "data_set"),
         Column("persistence", "vrmse_one_step_persistence"),
