@@ -30,7 +30,7 @@ torch.manual_seed(0)
 config = WaveLiTConfig(in_channels=2, out_channels=1, width=8, heads=2, depth=1, scales=2)
 model = DistributedDataParallel(WaveLiT(config).double())
 optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-for u, target in torch.load(folder / "batches.pt"):
+for u, target in torch.load(folder / "batches.pt", weights_only=True):
     u, target = u[rank], target[rank]
     optimizer.zero_grad()
     (model(u, target=target) - target).square().mean().backward()
@@ -55,7 +55,9 @@ def test_all_ranks_learn_the_statistics_of_all_shards(tmp_path: Path, rng: torch
     command = [sys.executable, "-c", PROCESS, str(tmp_path)]
     processes = [subprocess.Popen([*command, str(rank), str(RANKS)]) for rank in range(RANKS)]
     assert [process.wait(timeout=300) for process in processes] == [0] * RANKS
-    first, second = (torch.load(tmp_path / f"rank{rank}.pt") for rank in range(RANKS))
+    first, second = (
+        torch.load(tmp_path / f"rank{rank}.pt", weights_only=True) for rank in range(RANKS)
+    )
     for name, value in first.items():
         assert_close(second[name], value, rtol=0.0, atol=0.0, msg=f"{name} differs")
     config = WaveLiTConfig(in_channels=2, out_channels=1, width=8, heads=2, depth=1, scales=2)
