@@ -39,6 +39,24 @@ def test_restriction_is_the_haar_low_band(grid: tuple[int, ...], rng: torch.Gene
     assert_close(restrict(x, len(grid)), low)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("without_shape_check")
+@pytest.mark.parametrize("grid", [(7,), (5, 8)])
+def test_the_compiled_gradient_of_the_restriction_is_right(
+    grid: tuple[int, ...],
+    rng: torch.Generator,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was not on odd axes, with a pooling that rounds up (pytorch/pytorch issue 198119)."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
+    torch.compiler.reset()
+    x, y = tokens(grid, rng).requires_grad_(), tokens(coarse(grid), rng)
+    compiled = torch.compile(restrict, fullgraph=True)
+    found = [torch.autograd.grad((f(x, len(grid)) * y).sum(), x) for f in (compiled, restrict)]
+    assert_close(found[0], found[1])
+
+
 @pytest.mark.parametrize("grid", EVEN)
 def test_prolongation_is_the_transpose_and_the_right_inverse_of_restriction(
     grid: tuple[int, ...], rng: torch.Generator

@@ -102,5 +102,5 @@ def _phases(grid: tuple[int, ...], boundary: tuple[Boundary, ...], like: Tensor)
 def _centres(grid: tuple[int, ...], axis: int, like: Tensor) -> Tensor:
     """Where the tokens' centres are on an axis, in 0..1, for every token of the grid."""
     size = grid[axis]
-    centre = (torch.arange(size, device=like.device) + 0.5) / size
+    centre = (torch.arange(size, device=like.device, dtype=like.dtype) + 0.5) / size
     return centre.view([size if a == axis else 1 for a in range(len(grid))]).expand(grid)

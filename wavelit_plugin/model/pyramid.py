@@ -95,9 +95,10 @@ class FeaturePyramid(nn.Module):
 
 def restrict(x: Tokens, ndim: int) -> Tokens:
     """Return the Haar low band over the grid; the last cell of an odd axis is its own mean."""
-    cells = [min(size, 2) for size in x.shape[1:-1]]  # an axis of one token has no more to give
-    pooled = _POOLS[ndim](x.movedim(-1, 1), cells, ceil_mode=True)
-    return pooled.movedim(1, -1) * 2.0 ** (ndim / 2)
+    for axis in range(1, ndim + 1):
+        if x.shape[axis] % 2:  # no ceil_mode: compiled, its gradient is wrong (pytorch#198119)
+            x = torch.cat([x, x.narrow(axis, x.shape[axis] - 1, 1)], dim=axis)
+    return _POOLS[ndim](x.movedim(-1, 1), 2).movedim(1, -1) * 2.0 ** (ndim / 2)
 
 
 def prolong(x: Tokens, grid: tuple[int, ...]) -> Tokens:
