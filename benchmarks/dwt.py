@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from typing import Any
+from unittest.mock import patch
 
 import ptwt
 import torch
 from torch import Tensor
 
 from benchmarks.harness import interleaved_seconds, median_ratio, peak_bytes, write_results
-from wavelit_plugin.wavelets import Pyramid, dwt, from_pytorch_wavelets, idwt
+from wavelit_plugin.wavelets import Pyramid, dwt, from_pytorch_wavelets, haar, idwt
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "pkg_resources is deprecated as an API", UserWarning)
@@ -28,10 +29,14 @@ with warnings.catch_warnings():
 
 BATCH, CHANNELS = 4, 3
 CASES = [("haar", 3), ("haar", 1), ("db4", 3)]
+GPU_CASES = [("haar", 3), ("db4", 3)]
 """Wavelets and levels."""
 OURS, FUSED = "wavelit-plugin", "wavelit-plugin, compiled"
+PLAIN = "wavelit-plugin, without its GPU kernels"
 PACKAGES = (OURS, "torch", "pytorch_wavelets", "ptwt", "PyWavelets")
 SPACES = [(2**16,), *((2**k,) * 2 for k in range(6, 11)), (64,) * 3]
+GPU_SPACES = [(2**22,), (256,) * 2, (1024,) * 2, (4096,) * 2, (256,) * 3]
+"""Two small ones, where launches are what takes time, and those larger than a cache."""
 QUICK_SPACES = [(2**16,), (64, 64), (256, 256)]
 
 
@@ -60,6 +65,16 @@ def fused(ours: Contestant) -> Contestant:
     torch.compiler.reset()  # it gives up on a function of which it has seen many sizes
     forward, inverse = (torch.compile(f, fullgraph=True) for f in (ours.forward, ours.inverse))
     return Contestant(forward=forward, inverse=inverse, as_pyramid=ours.as_pyramid)
+
+
+def without_kernels(ours: Contestant) -> Contestant:
+    """Return the same in single operations of PyTorch, as where there is no Triton."""
+    absent = partial(patch.object, haar, "_kernels_for", lambda _: None)
+    return Contestant(
+        forward=absent()(ours.forward),
+        inverse=absent()(ours.inverse),
+        as_pyramid=ours.as_pyramid,
+    )
 
 
 def pytorch_wavelets_transform(wavelet: str, ndim: int, levels: int, device: str) -> Contestant:
@@ -109,6 +124,8 @@ def contestants(wavelet: str, ndim: int, levels: int, device: str) -> dict[str, 
     found = {OURS: our_transform(wavelet, levels), "ptwt": ptwt_transform(wavelet, ndim, levels)}
     if wavelet == "haar":
         found[FUSED] = fused(found[OURS])
+    if wavelet == "haar" and device == "cuda":
+        found[PLAIN] = without_kernels(found[OURS])
     if ndim < 3:
         found["pytorch_wavelets"] = pytorch_wavelets_transform(wavelet, ndim, levels, device)
     return found
@@ -170,10 +187,11 @@ def options() -> argparse.Namespace:
 def main() -> None:
     chosen = options()
     torch.manual_seed(0)
-    spaces = QUICK_SPACES if chosen.quick else SPACES
-    threads = [1, 2] if chosen.device == "cpu" else [1]
+    large, threads = (SPACES, [1, 2]) if chosen.device == "cpu" else (GPU_SPACES, [1])
+    spaces = QUICK_SPACES if chosen.quick else large
     records = []
-    for count, (wavelet, levels), space in product(threads, CASES, spaces):
+    cases = CASES if chosen.device == "cpu" else GPU_CASES
+    for count, (wavelet, levels), space in product(threads, cases, spaces):
         for record in compare(
             wavelet, space, levels, device=chosen.device, threads=count, repeats=chosen.repeats
         ):

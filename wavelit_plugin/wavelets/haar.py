@@ -4,16 +4,22 @@ Two taps never reach over a boundary, so this is exact for every boundary condit
 Outer axes come first, because whole rows stay together there; the last axis reads or writes with a
 stride, straight from or into its place. The transform is orthonormal, so each of the two is the
 gradient of the other. The compiler gets the same sums without places to write to: it makes one pass
-over memory of them, and that is where it would stop.
+over memory of them, and that is where it would stop. On a GPU one kernel does a level
+(``haar_triton``), where Triton is there and works.
 """
 
 from __future__ import annotations
 
+import functools
+import importlib
 import itertools
+import warnings
+from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wavelit_plugin.wavelets.writing import evaluate, write
 
@@ -73,6 +79,9 @@ def _hadamard(parts: list[Tensor]) -> list[Tensor]:
 class _Analysis(torch.autograd.Function):
     @staticmethod
     def forward(u: Tensor) -> tuple[Tensor, Tensor]:
+        if kernels := _kernels_for(u):
+            coarse, detail = kernels.analyse(u)
+            return coarse, detail
         ndim = u.ndim - 2
         rows = [u]
         for axis in range(2, u.ndim - 1):
@@ -99,6 +108,9 @@ class _Analysis(torch.autograd.Function):
 class _Synthesis(torch.autograd.Function):
     @staticmethod
     def forward(coarse: Tensor, detail: Tensor) -> Tensor:
+        if kernels := _kernels_for(coarse):
+            u: Tensor = kernels.synthesise(coarse, detail)
+            return u
         ndim = coarse.ndim - 2
         groups = [[coarse, *detail.unbind(2)]]  # by position on the axes that are merged
         for _ in range(ndim - 1):
@@ -136,3 +148,27 @@ def _merge_first(bands: list[Tensor]) -> tuple[list[Tensor], list[Tensor]]:
     half = len(bands) // 2
     pairs = [_sum_and_difference(*pair) for pair in zip(bands[:half], bands[half:], strict=True)]
     return [even for even, _ in pairs], [odd for _, odd in pairs]
+
+
+def _kernels_for(u: Tensor) -> ModuleType | None:
+    """Return the GPU kernels if they can take a tensor: a subclass may have no memory to read."""
+    return _kernels(u.device) if u.is_cuda and type(u) in {Tensor, nn.Parameter} else None
+
+
+@functools.cache
+def _kernels(device: torch.device) -> ModuleType | None:
+    """Return the GPU kernels if a trial of them works on a device."""
+    if find_spec("triton") is None:
+        return None
+    try:
+        kernels = importlib.import_module("wavelit_plugin.wavelets.haar_triton")
+        kernels.synthesise(*kernels.analyse(torch.ones(1, 1, 2, device=device)))
+    except Exception as error:  # noqa: BLE001  (a compiler's, a driver's or an old card's)
+        warnings.warn(
+            f"Triton is installed but does not work on {device} ({type(error).__name__}: {error}); "
+            "the wavelet transform does without it, slower",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return None
+    return kernels
