@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 from wavelit_plugin.model.attention import LinearAttention, Rotation
-from wavelit_plugin.model.convolution import convolve, wrap
+from wavelit_plugin.model.convolution import convolve, extend
 from wavelit_plugin.model.norm import GroupRMS
 from wavelit_plugin.model.pyramid import FeaturePyramid
 from wavelit_plugin.model.refinement import Refinement
@@ -180,6 +180,7 @@ class PointRefinement(nn.Module):
     def __init__(self, config: WaveLiTConfig) -> None:
         super().__init__()
         self.boundary, hidden = config.axes, 2 ** (7 - config.ndim)
+        self.padding = [1 if name == "open" else 0 for name in config.axes]
         widths = [config.in_channels + config.out_channels, *[hidden] * 3, config.out_channels]
         self.weights = nn.ParameterList(
             torch.empty(after, before, *[3] * config.ndim) for before, after in pairwise(widths)
@@ -192,10 +193,9 @@ class PointRefinement(nn.Module):
     def forward(self, u: Tensor) -> Tensor:
         """Return the correction of each output channel of (batch, channel, *space)."""
         x = u.movedim(1, -1).contiguous()
-        padding = [0 if name == "periodic" else 1 for name in self.boundary]
         for layer, (weight, bias) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = F.silu(x) if layer else x
-            x = convolve(wrap(x, self.boundary), weight, bias, padding, groups=1)
+            x = convolve(extend(x, self.boundary), weight, bias, self.padding, groups=1)
         return x.movedim(-1, 1)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close
 
-from wavelit_plugin.model import attention, norm
+from wavelit_plugin.model import attention, convolution, norm
 from wavelit_plugin.model.rotation import rotation, wave_vectors
 
 HEADS, PAIRS, GRID = 2, 2, (2, 3)
@@ -32,11 +32,16 @@ def attended(rng: torch.Generator) -> tuple[Any, tuple[Tensor, ...]]:
     return lambda q, k, v: attention.centred_attention(q, k, v, turned), inputs
 
 
+def extended(rng: torch.Generator) -> tuple[Any, tuple[Tensor, ...]]:
+    ends = (True, False, None)
+    return lambda x: convolution._extended(x, ends), (random(2, 3, 1, 2, 2, rng=rng),)
+
+
 def random(*shape: int, rng: torch.Generator) -> Tensor:
     return torch.randn(shape, dtype=torch.float64, generator=rng, requires_grad=True)
 
 
-every_function = pytest.mark.parametrize("make", [normalised, features, attended])
+every_function = pytest.mark.parametrize("make", [normalised, features, attended, extended])
 
 
 @every_function

@@ -75,7 +75,9 @@ def test_the_refinement_starts_as_zero_and_learns(
     assert bool(layer(u).all())
 
 
-@pytest.mark.parametrize(("name", "mode"), [("periodic", "circular"), ("open", "zeros")])
+@pytest.mark.parametrize(
+    ("name", "mode"), [("periodic", "circular"), ("open", "zeros"), ("wall", "replicate")]
+)
 @pytest.mark.parametrize("space", [(6,), (4, 6), (2, 4, 6)])
 def test_the_refinement_convolves_points_then_cells_of_two_then_points(
     space: tuple[int, ...], name: Boundary, mode: str, awake: Awake, rng: torch.Generator

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
-from wavelit_plugin.model.convolution import convolve, wrap
+from wavelit_plugin.model.convolution import convolve, extend
 from wavelit_plugin.shapes import Boundary, Field
 from wavelit_plugin.wavelets.padding import crop, pad_to_levels
 
@@ -32,7 +32,9 @@ class Refinement(nn.Module):
     What the cells answer is added to the features of the first convolution and, bounded, multiplies
     them: these are linear in the fields, as derivatives are, so coefficients times derivatives, and
     fields times their own, are one product away. Unbounded products err as little in one step, but
-    long roll-outs grow by them. Starts as zero.
+    long roll-outs grow by them. Beyond a wall is what is at the wall: with zeros there every wave
+    meets a jump, and long roll-outs grow by it (benchmarks/README.md). Beyond open ends, by which
+    waves leave, zeros are better. Starts as zero.
     """
 
     def __init__(
@@ -77,8 +79,8 @@ class Refinement(nn.Module):
         return torch.addcmul(linear + curved + answer, linear, torch.tanh(answer))
 
     def _filter(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        padding = [0 if name == "periodic" else 1 for name in self.boundary]
-        return convolve(wrap(x, self.boundary), weight, bias, padding, groups=1)
+        padding = [1 if name == "open" else 0 for name in self.boundary]
+        return convolve(extend(x, self.boundary), weight, bias, padding, groups=1)
 
 
 def cells(x: Tensor) -> Tensor:
