@@ -23,7 +23,7 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ),
     *(
         ({name: "yes"}, f"{name} must be true or false, got 'yes'")
-        for name in ("activation_checkpointing", "absolute_position")
+        for name in ("activation_checkpointing", "absolute_position", "compile")
     ),
     ({"conditions": -1}, "conditions must be a whole number of at least 0, got -1"),
     *(

@@ -202,7 +202,9 @@ def _config_class(parent: type, name: str, preset: str, ndim: int) -> type:
         **dict.fromkeys(("width", "depth", "scales", "heads"), (int | None, None)),
         **dict.fromkeys(("levels", "least_tokens"), (int | None, None)),
         **dict.fromkeys(("wavelet", "resolution", "residual"), (str | None, None)),
-        **dict.fromkeys(("absolute_position", "activation_checkpointing"), (bool | None, None)),
+        **dict.fromkeys(
+            ("absolute_position", "activation_checkpointing", "compile"), (bool | None, None)
+        ),
         "noise": (float | None, None),
         "boundary": (str | list[str] | None, None),
         "layout": (dict[str, int] | None, None),

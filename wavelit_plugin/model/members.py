@@ -42,6 +42,11 @@ class Member:
                 "a joint model shares weights by the names of fields that are continued, got the "
                 f"names {layout.names} for {layout.fields} fields; name each in the layout"
             )
+        if self.config.compile:
+            raise ConfigError(
+                "a joint model lends its weights to each data set in turn, and torch.compile would "
+                "begin anew every time, got compile=True; leave it out"
+            )
         if len(self.constants) != layout.constants:
             raise ConfigError(
                 f"the layout has {layout.constants} constant channels, got the names "

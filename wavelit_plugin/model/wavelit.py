@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -56,6 +57,7 @@ class WaveLiT(nn.Module):
         # grid of the first training batch; zeros before
         self.register_buffer("trained_space", torch.zeros(config.ndim, dtype=torch.int64))
         self._trained: tuple[int, ...] | None = None
+        self._compiled: Callable[[Field, Modulation | None], Field] | None = None
         self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
             _restore_trained_space
         )
@@ -86,7 +88,8 @@ class WaveLiT(nn.Module):
             u = with_noise(u, self.config, self.statistics)
         space = tuple(u.shape[2:])
         levels = self._levels_apart(space)
-        update = self._update(self._resampled(u, levels), modulation)
+        network = self._network() if self.training and self.config.compile else self._update
+        update = network(self._resampled(u, levels), modulation)
         update = self._resampled(update, -levels)
         for axis, size in enumerate(space, start=2):
             update = update.narrow(axis, 0, size)
@@ -134,6 +137,15 @@ class WaveLiT(nn.Module):
         model.to(tensors["statistics.input_mean"].dtype)  # float64 models stay what they are
         model.load_state_dict(tensors)
         return model.eval()
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a copy that kept it would go on with the weights of the original
+        return {**super().__getstate__(), "_compiled": None}  # type: ignore[no-untyped-call]
+
+    def _network(self) -> Callable[[Field, Modulation | None], Field]:
+        if self._compiled is None:
+            self._compiled = torch.compile(self._update)
+        return self._compiled
 
     def _observe_all(self, loader: Iterable[object]) -> None:
         device = self.trained_space.device
