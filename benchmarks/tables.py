@@ -193,6 +193,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
         Column("parameters", "parameters_count", 1, "{:,.0f}"),
         Column("ms", "median_seconds", 1e3),
         Column("time / FNO", "to_fno_ratio"),
+        Column("of the card's products", "product_rate_ratio", 1, "{:.2%}"),
         Column("peak MiB", "peak_bytes", 2**-20),
         Column("peak / FNO", "peak_to_fno_ratio"),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -167,8 +168,16 @@ class Study:
         fit = record.fit
         prepare = None if fit is None else lambda: fit(model, self.x, self.y)
         lessons = self._moved(model, job.seed) if self.recipe.trains else None
+        self._warm_up(model, loss)
         given = (model, self.x, self.y, loss, how)
         return train(*given, prepare=prepare, lessons=lessons, report=report)
+
+    def _warm_up(self, model: nn.Module, loss: Loss) -> None:
+        """Train a copy for some steps: what a GPU does once in a process is in no budget."""
+        if torch.device(self.device).type == "cpu":
+            return
+        with torch.random.fork_rng(devices=[self.device]):
+            step_seconds(copy.deepcopy(model), *self._batch(), copy.deepcopy(loss), repeats=1)
 
     def _moved(self, model: nn.Module, seed: int) -> Moved:
         return Moved(
