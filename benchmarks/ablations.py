@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
+from unittest.mock import patch
 
 import yaml
 from torch import Tensor, nn
 
 from benchmarks.harness import write_results
-from benchmarks.variants import CHANGES, CRITERIA, Averaged
+from benchmarks.variants import CHANGES, CRITERIA, Averaged, ByMuon, Wrapped, descent
+from wavelit_plugin.compare import training
 from wavelit_plugin.compare.comparison import Progress, Watcher, compare
 from wavelit_plugin.compare.request import CompareRequest, Match, Spend
 from wavelit_plugin.compare.runs import Row, rows
@@ -45,6 +47,7 @@ class Variant:
         part: a key of CHANGES, or empty.
         criterion: of training.
         average: decay of an average of the weights, 0 for none.
+        muon: the matrices are trained by Muon.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Variant:
     part: str = ""
     criterion: str = "wavelet"
     average: float = 0.0
+    muon: bool = False
 
     @property
     def label(self) -> str:
@@ -64,6 +68,8 @@ class Variant:
         model = WaveLiT(own.config.changed(**self.config))
         if self.part:
             CHANGES[self.part](model)
+        if self.muon:
+            return ByMuon(model)
         return Averaged(model, self.average) if self.average else model
 
     def record(self, rates: tuple[float, ...]) -> OperatorRecord:
@@ -80,7 +86,7 @@ class Variant:
 
 def _fit_statistics(module: nn.Module, x: Tensor, y: Tensor) -> None:
     if fit := preset_operator(PRESET, "").fit:
-        fit(module.model if isinstance(module, Averaged) else module, x, y)
+        fit(module.model if isinstance(module, Wrapped) else module, x, y)
 
 
 class Variants:
@@ -185,7 +191,8 @@ def main() -> int:
     plugin_manager().register(Variants(v.record(rates) for v in variants), name="ablations")
     watcher = Watcher(data=lambda *_: None, runs=partial(say, []), warn=print)
     asked = request(chosen, problems[chosen.problem], [v.label for v in variants])
-    found = rows(compare(asked, watcher, command=sys.argv))
+    with patch.object(training, "Descent", descent):
+        found = rows(compare(asked, watcher, command=sys.argv))
     default = next(row for row in found if row.label == variants[0].label)
     records = [record_of(row, default) for row in found]
     for record in records:

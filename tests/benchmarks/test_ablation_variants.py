@@ -7,7 +7,16 @@ import torch
 from torch.testing import assert_close
 
 from benchmarks.ablations import Variant, read_plan
-from benchmarks.variants import CHANGES, CRITERIA, Averaged, attention
+from benchmarks.variants import (
+    CHANGES,
+    CRITERIA,
+    Averaged,
+    Both,
+    ByMuon,
+    MuonDescent,
+    attention,
+    descent,
+)
 from wavelit_plugin.metrics import vrmse
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 from wavelit_plugin.plugins.manager import criteria
@@ -116,3 +125,23 @@ def test_a_criterion_without_the_wavelet_term_is_the_relative_error() -> None:
     assert_close(
         CRITERIA["vrmse"](reduction="mean")(prediction, target), vrmse(prediction, target).mean()
     )
+
+
+def test_muon_has_the_matrices_and_adamw_the_rest() -> None:
+    wrapped = ByMuon(model().train())
+    step = descent(wrapped, 1e-2)
+    assert isinstance(step, MuonDescent)
+    assert isinstance(step.optimizer, Both)
+    muon, adamw = ([p for g in o.param_groups for p in g["params"]] for o in step.optimizer.parts)
+    assert {p.ndim for p in muon} == {2}
+    assert len(muon) + len(adamw) == len(list(wrapped.parameters()))
+    before = [p.detach().clone() for p in wrapped.parameters()]
+    u = torch.randn(2, 3, 16, 16)
+    step(u, u[:, :2], lambda a, b: (a - b).square().mean(), 0.5)
+    assert {group["lr"] for group in step.optimizer.param_groups} == {5e-3}
+    moved = [not torch.equal(p, q) for p, q in zip(wrapped.parameters(), before, strict=True)]
+    assert sum(moved) > 0.9 * len(moved)
+
+
+def test_other_variants_are_trained_as_every_operator_is() -> None:
+    assert isinstance(descent(model().train(), 1e-2).optimizer, torch.optim.AdamW)

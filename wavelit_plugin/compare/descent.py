@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Protocol
+
 import torch
 from torch import Tensor, nn
 
@@ -9,6 +12,31 @@ from wavelit_plugin.compare.contestants import Loss
 from wavelit_plugin.shapes import Field
 
 CLIP, DECAY, BETAS = 1.0, 1e-4, (0.9, 0.999)
+
+
+class Stepping(Protocol):
+    """What is asked of an optimizer."""
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups, whose ``lr`` is set before each step."""
+
+    def step(self) -> object:
+        """Move the weights by their gradients."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what ``load_state_dict`` goes on from."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from there."""
+
+
+def adamw(weights: Sequence[Tensor], learning_rate: float) -> torch.optim.AdamW:
+    """Return the optimizer of every comparison."""
+    fused = weights[0].device.type in {"cpu", "cuda"}
+    return torch.optim.AdamW(
+        weights, lr=learning_rate, betas=BETAS, weight_decay=DECAY, fused=fused
+    )
 
 
 class Descent:
@@ -22,13 +50,7 @@ class Descent:
         self.model, self.rate = model, learning_rate
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.views = [torch.view_as_real(p.detach()) if p.is_complex() else p for p in self.trained]
-        self.optimizer = torch.optim.AdamW(
-            self.views,
-            lr=learning_rate,
-            betas=BETAS,
-            weight_decay=DECAY,
-            fused=self.views[0].device.type in {"cpu", "cuda"},
-        )
+        self.optimizer: Stepping = adamw(self.views, learning_rate)
 
     def __call__(self, x: Field, y: Field, loss: Loss, factor: float) -> tuple[Tensor, Field]:
         """Return the loss before the step, and the answer to ``x`` that it is of."""
