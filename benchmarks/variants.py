@@ -22,7 +22,8 @@ from wavelit_plugin.compare.descent import DECAY, Descent, adamw
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 from wavelit_plugin.model.attention import LinearAttention, Rotation
-from wavelit_plugin.model.convolution import convolve, extend
+from wavelit_plugin.model.convolution import convolve
+from wavelit_plugin.model.extension import extend
 from wavelit_plugin.model.norm import GroupRMS
 from wavelit_plugin.model.pyramid import FeaturePyramid
 from wavelit_plugin.model.refinement import Refinement

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close
 
-from wavelit_plugin.model import attention, convolution, norm
+from wavelit_plugin.model import attention, extension, norm
 from wavelit_plugin.model.rotation import rotation, wave_vectors
 
 HEADS, PAIRS, GRID = 2, 2, (2, 3)
@@ -34,7 +34,7 @@ def attended(rng: torch.Generator) -> tuple[Any, tuple[Tensor, ...]]:
 
 def extended(rng: torch.Generator) -> tuple[Any, tuple[Tensor, ...]]:
     ends = (True, False, None)
-    return lambda x: convolution._extended(x, ends), (random(2, 3, 1, 2, 2, rng=rng),)
+    return lambda x: extension._extended(x, ends), (random(2, 3, 1, 2, 2, rng=rng),)
 
 
 def random(*shape: int, rng: torch.Generator) -> Tensor:

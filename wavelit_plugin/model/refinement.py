@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
-from wavelit_plugin.model.convolution import convolve, extend
+from wavelit_plugin.model.convolution import convolve
+from wavelit_plugin.model.extension import extend
 from wavelit_plugin.shapes import Boundary, Field
 from wavelit_plugin.wavelets.padding import crop, pad_to_levels
 
