@@ -162,10 +162,13 @@ def _kernels(device: torch.device) -> ModuleType | None:
         return None
     try:
         kernels = importlib.import_module("wavelit_plugin.wavelets.haar_triton")
-        kernels.synthesise(*kernels.analyse(torch.ones(1, 1, 2, device=device)))
+        u = torch.arange(16.0, device=device).view(1, 1, 4, 4)
+        found = kernels.analyse(u)
+        torch.testing.assert_close((*found, kernels.synthesise(*found)), (*_analysis(u), u))
     except Exception as error:  # noqa: BLE001  (a compiler's, a driver's or an old card's)
+        said = str(error).partition("\n")[0]
         warnings.warn(
-            f"Triton is installed but does not work on {device} ({type(error).__name__}: {error}); "
+            f"Triton is installed but does not work on {device} ({type(error).__name__}: {said}); "
             "the wavelet transform does without it, slower",
             RuntimeWarning,
             stacklevel=2,
