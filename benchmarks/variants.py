@@ -7,18 +7,19 @@ They are plain and slow on purpose: what is compared is accuracy.
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from wavelit_plugin.compare.descent import DECAY, Descent, adamw
+from benchmarks.muon import MuonDescent
+from wavelit_plugin.compare.descent import Descent
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 from wavelit_plugin.model.attention import LinearAttention, Rotation
@@ -29,8 +30,6 @@ from wavelit_plugin.model.pyramid import FeaturePyramid
 from wavelit_plugin.model.refinement import Refinement
 from wavelit_plugin.model.rotation import rotate
 from wavelit_plugin.model.statistics import FieldStatistics
-
-_LEAST_MATRIX = 16  # rows and columns that Muon is for
 
 Change = Callable[[WaveLiT], None]
 Kernel = Callable[[Tensor, Tensor, Tensor, Rotation], Tensor]
@@ -153,53 +152,6 @@ class Wrapped(nn.Module):
 
 class ByMuon(Wrapped):
     """A model that is trained by ``MuonDescent``."""
-
-
-class MuonDescent(Descent):
-    """Muon for the matrices, AdamW for the rest, at one learning rate.
-
-    Muon steps along the orthogonal factor of its momentum (Jordan et al. 2024), here scaled to the
-    size that a step of AdamW has.
-    """
-
-    def __init__(self, model: nn.Module, learning_rate: float) -> None:
-        super().__init__(model, learning_rate)
-        large = {id(w) for w in self.views if w.ndim == 2 and min(w.shape) >= _LEAST_MATRIX}
-        matrices = [w for w in self.views if id(w) in large]
-        others = [w for w in self.views if id(w) not in large]
-        muon = torch.optim.Muon(
-            matrices,
-            lr=learning_rate,
-            weight_decay=DECAY,
-            adjust_lr_fn="match_rms_adamw",
-        )
-        self.optimizer = Both([muon, adamw(others, learning_rate)])
-
-
-class Both:
-    """Optimizers that step together."""
-
-    def __init__(self, parts: Sequence[torch.optim.Optimizer]) -> None:
-        self.parts = parts
-
-    @property
-    def param_groups(self) -> list[dict[str, Any]]:
-        """Those of all."""
-        return [group for part in self.parts for group in part.param_groups]
-
-    def step(self) -> None:
-        """Step with each."""
-        for part in self.parts:
-            part.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        """Those of all."""
-        return {"parts": [part.state_dict() for part in self.parts]}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Give each its own."""
-        for part, state in zip(self.parts, state_dict["parts"], strict=True):
-            part.load_state_dict(state)
 
 
 def descent(model: nn.Module, learning_rate: float) -> Descent:

@@ -7,13 +7,12 @@ import torch
 from torch.testing import assert_close
 
 from benchmarks.ablations import Variant, read_plan
+from benchmarks.muon import Both, MuonDescent
 from benchmarks.variants import (
     CHANGES,
     CRITERIA,
     Averaged,
-    Both,
     ByMuon,
-    MuonDescent,
     attention,
     descent,
 )
