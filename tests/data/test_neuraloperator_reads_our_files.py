@@ -97,3 +97,36 @@ def test_stock_datasets_read_the_layout_of_their_name(
     assert dataset.train_db[0]["x"].shape == (1, size, size)
     # the second sample starts where the first one ends
     assert torch.equal(dataset.train_db[1]["x"], dataset.train_db[0]["y"])
+
+
+def test_the_stock_data_set_of_darcy_flow_reads_ours(tmp_path: Path, datasets: Any) -> None:
+    for size in (16, 32):
+        make_dataset(
+            DataRequest(
+                out=tmp_path,
+                problem="darcy",
+                layout="darcy",
+                size=size,
+                trajectories=6,
+                test_trajectories=3,
+                oversample=1,
+            )
+        )
+    dataset = datasets.darcy.DarcyDataset(
+        root_dir=tmp_path,
+        n_train=6,
+        n_tests=[3, 3],
+        batch_size=2,
+        test_batch_sizes=[3, 3],
+        train_resolution=16,
+        test_resolutions=[16, 32],
+        download=False,
+    )
+    held = torch.load(tmp_path / "darcy_train_16.pt", weights_only=True)
+    assert len(dataset.train_db) == 6
+    sample = dataset.train_db[5]
+    assert torch.equal(sample["x"], held["x"][5][None])
+    assert torch.equal(sample["y"], held["y"][5][None])
+    # the test samples of both sizes are the same ones
+    coarse, fine = (dataset.test_dbs[size][1]["y"].mean() for size in (16, 32))
+    assert_close(coarse, fine, rtol=0.05, atol=0.0)

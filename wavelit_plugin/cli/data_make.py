@@ -58,7 +58,9 @@ def _as_text(report: DataReport) -> str:
     lines += [f"{counts}; {report.bytes / 1e6:.1f} MB in {report.seconds:.1f} s"]
     if report.left_out:
         lines += [f"not in these files, for want of a place: {', '.join(report.left_out)}"]
-    return "\n".join([*lines, f"change from frame to frame over standard deviation: {change}"])
+    if change:
+        lines += [f"change from frame to frame over standard deviation: {change}"]
+    return "\n".join(lines)
 
 
 def _as_json(report: DataReport) -> str:

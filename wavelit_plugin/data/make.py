@@ -136,7 +136,7 @@ def _facts(
     request: DataRequest, folder: Path, names: tuple[str, ...], statistics: Statistics
 ) -> dict[str, Any]:
     problem = request.problem_record()
-    pairs, counts = request.setup().frames - 1, request.counts()
+    pairs, counts = problem.samples(request.setup()), request.counts()
     return {
         "key": request.key(),
         "parameters": request.parameters(),
@@ -151,7 +151,11 @@ def _facts(
         "layout": request.writer().describe(problem, request.layout_name()),
         "mean": dict(zip(problem.fields, statistics.mean, strict=True)),
         "std": dict(zip(problem.fields, statistics.std, strict=True)),
-        "frame_change": dict(zip(problem.fields, statistics.frame_change, strict=True)),
+        "frame_change": (
+            {}
+            if problem.steady
+            else dict(zip(problem.fields, statistics.frame_change, strict=True))
+        ),
         "device": request.device,
         "versions": {"wavelit-plugin": __version__, "torch": str(torch.__version__)},
         "files": {

@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from wavelit_plugin.data.darcy import DARCY
 from wavelit_plugin.data.flows import BUOYANT_FLOW, KOLMOGOROV
 from wavelit_plugin.data.gray_scott import GRAY_SCOTT
 from wavelit_plugin.data.harmonic import HELMHOLTZ
 from wavelit_plugin.data.kuramoto_sivashinsky import KURAMOTO_SIVASHINSKY
 from wavelit_plugin.data.maxwell import MAXWELL
-from wavelit_plugin.data.records import Problem, Setup
+from wavelit_plugin.data.records import Problem, Setup, check_at_least
 from wavelit_plugin.data.scattering import ACOUSTICS
 from wavelit_plugin.data.shallow_water import SHALLOW_WATER
-from wavelit_plugin.errors import unknown_name
+from wavelit_plugin.errors import ConfigError, unknown_name
 
 PROBLEMS: Mapping[str, Problem] = MappingProxyType(
     {
@@ -19,6 +20,7 @@ PROBLEMS: Mapping[str, Problem] = MappingProxyType(
         for problem in (
             ACOUSTICS,
             HELMHOLTZ,
+            DARCY,
             KOLMOGOROV,
             BUOYANT_FLOW,
             SHALLOW_WATER,
@@ -39,8 +41,15 @@ def find_problem(name: str) -> Problem:
 
 
 def check_setup(problem: Problem, setup: Setup) -> None:
-    """Raise ConfigError unless the problem knows the setup's boundary and medium."""
+    """Raise ConfigError unless the problem knows the setup's boundary and medium, and its times."""
     if setup.boundary not in problem.boundaries:
         raise unknown_name("boundary", setup.boundary, problem.boundaries)
     if setup.medium not in problem.media:
         raise unknown_name("medium", setup.medium, problem.media)
+    if not problem.steady:
+        check_at_least("frames", setup.frames, 2)
+    elif (setup.frames, setup.interval) != (problem.frames, problem.interval):
+        raise ConfigError(
+            f"{problem.name} is steady and has one frame, got frames {setup.frames} and interval "
+            f"{setup.interval:g}; leave both out"
+        )

@@ -37,7 +37,7 @@ class Setup:
 
     Args:
         size: points per axis of the stored fields; even, at least SMALLEST_SIZE.
-        frames: stored frames, the initial state included; at least 2.
+        frames: stored frames, the initial state included; at least 2, and 1 of what is steady.
         interval: time between two frames, in the problem's unit of time.
         boundary: name of the boundary condition.
         medium: name of the family that the constant fields or the initial states are drawn from.
@@ -64,7 +64,7 @@ class Setup:
             raise ConfigError(
                 f"size must be even, got {self.size}; use {self.size - 1} or {self.size + 1}"
             )
-        check_at_least("frames", self.frames, 2)
+        check_at_least("frames", self.frames, 1)
         check_at_least("oversample", self.oversample, 1)
         if not isinstance(self.interval, int | float) or not 0.0 < self.interval < float("inf"):
             raise ConfigError(
@@ -91,7 +91,8 @@ class Problem:
         constants: names of the constant fields, in order.
         units: unit of every field, constant and parameter.
         ndim: number of space axes.
-        frames: default number of frames.
+        frames: default number of frames; 1 where nothing evolves, and the constants are what the
+            fields follow from.
         interval: default time between two frames.
         boundaries: allowed boundary conditions, the default first.
         media: allowed families of constant fields or of initial states, the default first.
@@ -114,6 +115,15 @@ class Problem:
     simulate: Simulate
     parameters: tuple[str, ...] = ()
     vectors: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def steady(self) -> bool:
+        """Whether nothing evolves."""
+        return self.frames == 1
+
+    def samples(self, setup: Setup) -> int:
+        """Return the pairs of input and output of a trajectory."""
+        return 1 if self.steady else setup.frames - 1
 
     @property
     def scalars(self) -> tuple[str, ...]:

@@ -144,7 +144,8 @@ class DataReport:
         files: the data files, and the metadata file last.
         trajectories: number per split.
         samples: input-output pairs per split.
-        frame_change: per field std(frame t+1 - frame t) / std(frame), over the training split.
+        frame_change: per field std(frame t+1 - frame t) / std(frame), over the training split;
+            empty where nothing evolves.
         bytes: size of all files.
         seconds: time taken.
         already_complete: nothing was done because the same request was finished before.

@@ -47,5 +47,6 @@ def _moments(fields: Float[Tensor, "batch frame field *space"]) -> Float[Tensor,
 
 def _mean_and_std(parts: list[Tensor]) -> tuple[Tensor, Tensor]:
     count, total, squares = torch.stack(parts).sum(dim=0)
+    count = count.clamp_min(1.0)  # a single frame has no changes
     mean = total / count
     return mean, (squares / count - mean.square()).clamp_min(0.0).sqrt()

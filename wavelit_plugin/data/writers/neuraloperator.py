@@ -2,7 +2,8 @@
 
 ``{stem}_{split}_{size}.pt`` holds {"x": (sample, channel, *space), "y": likewise} in float32,
 samples trajectory by trajectory: x is frame t (with the constants, and each parameter as a
-channel of one value), y the fields of frame t + 1.
+channel of one value), y the fields of frame t + 1. Of a steady problem x is the constants and
+parameters alone, y the fields, and there is no file of trajectories.
 ``{stem}_test_{size}_trajectories.pt`` holds the whole test trajectories for roll-outs:
 {"fields": (trajectory, frame, field, *space), "constants": (trajectory, constant, *space),
 "parameters": (trajectory, parameter), "field_names", "constant_names", "parameter_names",
@@ -29,8 +30,8 @@ class Layout:
 
     Args:
         stem: beginning of the file names; None is the problem's name.
-        field: the one field stored without channel axis; None stores all, the constants and
-            the parameters.
+        field: the one field stored without channel axis, and of a steady problem its one
+            constant; None stores all, the constants and the parameters.
         sizes: sizes that the host's loader takes; empty for any.
     """
 
@@ -66,6 +67,11 @@ def check(problem: Problem, setup: Setup, layout: str) -> None:
             f"layout {layout!r} stores the field {record.field!r}, which {problem.name} does not "
             f"have; use layout 'pairs'"
         )
+    if record.field is not None and problem.steady and len(_fixed(problem)) != 1:
+        raise ConfigError(
+            f"layout {layout!r} stores one constant of a steady problem, and {problem.name} has "
+            f"{', '.join(_fixed(problem))}; use layout 'pairs'"
+        )
 
 
 def stem(problem: Problem, setup: Setup, layout: str) -> str:
@@ -74,38 +80,36 @@ def stem(problem: Problem, setup: Setup, layout: str) -> str:
 
 
 def files(problem: Problem, setup: Setup, layout: str) -> tuple[str, ...]:
-    """Return the file names: train, test, test trajectories."""
+    """Return the file names: train, test, and test trajectories of what evolves."""
     prefix, size = _prefix(problem, layout), setup.size
-    return (
-        f"{prefix}_train_{size}.pt",
-        f"{prefix}_test_{size}.pt",
-        f"{prefix}_test_{size}_trajectories.pt",
-    )
+    pairs = (f"{prefix}_train_{size}.pt", f"{prefix}_test_{size}.pt")
+    return pairs if problem.steady else (*pairs, f"{prefix}_test_{size}_trajectories.pt")
 
 
 def describe(problem: Problem, layout: str) -> dict[str, object]:
     """Return the channel names and how PTDataset must be told to read them."""
-    field = LAYOUTS[layout].field
-    whole = field is None
-    return {
+    names = {
         "dataset_name": _prefix(problem, layout),
-        "x_channels": [*problem.fields, *_fixed(problem)] if whole else [field],
-        "y_channels": list(problem.fields) if whole else [field],
-        "channels_squeezed": not whole,
-        "x": "frame t (and the constants and parameters, where listed)",
-        "y": "frame t + 1",
+        "x_channels": list(_inputs(problem, LAYOUTS[layout])),
+        "y_channels": list(_outputs(problem, LAYOUTS[layout])),
+        "channels_squeezed": LAYOUTS[layout].field is not None,
     }
+    if problem.steady:
+        return {**names, "x": "what is given", "y": "what follows from it"}
+    given = "frame t (and the constants and parameters, where listed)"
+    return {**names, "x": given, "y": "frame t + 1"}
 
 
 def write(source: Source, folder: Path, layout: str) -> Iterator[str]:
     """Write the files of a layout into ``folder`` and yield each name once it is there."""
-    train, test, trajectories = files(source.problem, source.setup, layout)
+    train, test, *trajectories = files(source.problem, source.setup, layout)
     for split, name in (("train", train), ("test", test)):
         x, y = _pairs(source, split, LAYOUTS[layout])
         save_tensors({"x": x, "y": y}, folder / name)
         yield name
-    save_tensors(_trajectories(source), folder / trajectories)
-    yield trajectories
+    for name in trajectories:
+        save_tensors(_trajectories(source), folder / name)
+        yield name
 
 
 def _prefix(problem: Problem, layout: str) -> str:
@@ -117,30 +121,39 @@ def _fixed(problem: Problem) -> tuple[str, ...]:
     return (*problem.constants, *problem.parameters)
 
 
+def _inputs(problem: Problem, layout: Layout) -> tuple[str, ...]:
+    """Return the channels of x, in order."""
+    if problem.steady:
+        return _fixed(problem)
+    return (*problem.fields, *_fixed(problem)) if layout.field is None else (layout.field,)
+
+
+def _outputs(problem: Problem, layout: Layout) -> tuple[str, ...]:
+    """Return the channels of y, in order."""
+    return problem.fields if layout.field is None else (layout.field,)
+
+
 def _pairs(source: Source, split: str, layout: Layout) -> tuple[Tensor, Tensor]:
     """Return x and y of a split, filled chunk by chunk so that nothing is held twice."""
     problem, setup = source.problem, source.setup
-    space = (setup.size,) * problem.ndim
-    fields = len(problem.fields)
-    lead = (source.counts[split], setup.frames - 1)
-    whole = layout.field is None
-    x_channels = (fields + len(_fixed(problem)),) if whole else ()
-    y_channels = (fields,) if whole else ()
-    x = torch.empty((*lead, *x_channels, *space), dtype=torch.float32)
-    y = torch.empty((*lead, *y_channels, *space), dtype=torch.float32)
+    samples, space = problem.samples(setup), (setup.size,) * problem.ndim
+    lead = (source.counts[split], samples)
+    inputs, outputs = _inputs(problem, layout), _outputs(problem, layout)
+    x = torch.empty((*lead, len(inputs), *space), dtype=torch.float32)
+    y = torch.empty((*lead, len(outputs), *space), dtype=torch.float32)
     start = 0
     for chunk in source.chunks(split):
         stop = start + len(chunk.fields)
-        if layout.field is None:
-            x[start:stop, :, :fields] = chunk.fields[:, :-1]
-            x[start:stop, :, fields:] = with_parameters(chunk.constants, chunk.parameters)[:, None]
-            y[start:stop] = chunk.fields[:, 1:]
-        else:
-            channel = problem.fields.index(layout.field)
-            x[start:stop] = chunk.fields[:, :-1, channel]
-            y[start:stop] = chunk.fields[:, 1:, channel]
+        fixed = with_parameters(chunk.constants, chunk.parameters)
+        channels = dict(zip(_fixed(problem), fixed[:, None].unbind(2), strict=True))
+        channels.update(zip(problem.fields, chunk.fields[:, :samples].unbind(2), strict=True))
+        for number, name in enumerate(inputs):
+            x[start:stop, :, number] = channels[name]
+        for number, name in enumerate(outputs):
+            y[start:stop, :, number] = chunk.fields[:, -samples:, problem.fields.index(name)]
         start = stop
-    return x.flatten(0, 1), y.flatten(0, 1)
+    pairs = x.flatten(0, 1), y.flatten(0, 1)
+    return pairs if layout.field is None else (pairs[0].squeeze(1), pairs[1].squeeze(1))
 
 
 def _trajectories(source: Source) -> dict[str, object]:

@@ -41,6 +41,11 @@ def check(problem: Problem, setup: Setup, layout: str) -> None:
     """Raise ConfigError when the layout is unknown or cannot hold the problem in this setup."""
     if layout not in (*LAYOUTS, ANY):
         raise unknown_name("layout", layout, (*LAYOUTS, ANY))
+    if problem.steady:
+        raise ConfigError(
+            f"The Well trains on steps in time, and {problem.name} is steady; write it for "
+            "neuraloperator"
+        )
     if setup.boundary not in BOUNDARIES:
         raise ConfigError(
             f"The Well knows the boundaries {', '.join(BOUNDARIES)}, got {setup.boundary!r}; use "
