@@ -1,7 +1,7 @@
 """One change of waveliT at a time, on the machinery of ``wavelit compare``.
 
     python -m benchmarks.ablations waves --out FOLDER
-    python -m benchmarks.ablations elliptic --data FOLDER/darcy --out FOLDER
+    python -m benchmarks.ablations elliptic --rates 3e-3 --out FOLDER
 
 ``ablations.yaml`` names the problems and the variants. Every run is kept in ``--out`` as it
 finishes, and a second call does only what is missing.

@@ -22,7 +22,7 @@ from benchmarks.muon import MuonDescent
 from wavelit_plugin.compare.descent import Descent
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
-from wavelit_plugin.model.attention import LinearAttention, Rotation
+from wavelit_plugin.model.attention import SLOWNESS, LinearAttention, Rotation
 from wavelit_plugin.model.convolution import convolve
 from wavelit_plugin.model.extension import extend
 from wavelit_plugin.model.norm import GroupRMS
@@ -81,13 +81,16 @@ class VariantAttention(nn.Module):
         gain: bool = True,
         gate: bool = True,
         local: bool = True,
+        waves: bool = True,
     ) -> None:
         super().__init__()
         self.heads, self.project, self.out, self.gain = own.heads, own.project, own.out, own.gain
+        self.strength = SLOWNESS if gain else 1.0
         if not gain:
             nn.init.ones_(self.gain)
             self.gain.requires_grad_(False)
         self.local = own.local if local else None
+        self.waves = own.waves if waves else None
         self.kernel, self.gate, self.order = kernel, gate, own.order
 
     def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
@@ -97,9 +100,11 @@ class VariantAttention(nn.Module):
         query, key, value, gate = F.linear(x, weight, bias).chunk(4, dim=-1)
         heads = [t.flatten(1, -2).unflatten(-1, (self.heads, -1)) for t in (query, key, value)]
         mixed = self.kernel(heads[0], heads[1], heads[2], rotation).reshape(value.shape)
-        mixed = mixed * self.gain
+        mixed = mixed * self.gain * self.strength
         if self.local is not None:
             mixed = mixed + self.local(value)
+        if self.waves is not None:
+            mixed = mixed + self.waves(value)
         # without the gate its share of the projection stays, unused, so all have the same width
         return self.out(mixed * (1 + gate) if self.gate else mixed)
 
@@ -174,6 +179,15 @@ class Averaged(Wrapped):
             return self.average(u)
         self.average.update_parameters(self.model)
         return self.model(u)
+
+
+class NoTexture(nn.Module):
+    """Tokens of the linear embedding alone."""
+
+    def forward(self, u: Tensor, levels: int) -> Tensor:
+        """Add nothing to the tokens."""
+        del levels
+        return u.new_zeros(())
 
 
 class NoRefinement(nn.Module):
@@ -254,6 +268,10 @@ def _no_refinement(model: WaveLiT) -> None:
     model.refinement = NoRefinement(model.config.out_channels)  # type: ignore[assignment]
 
 
+def _no_texture(model: WaveLiT) -> None:
+    model.texture = NoTexture()  # type: ignore[assignment]
+
+
 def _refinement_by_sums(model: WaveLiT) -> None:
     model.refinement.__class__ = AddedRefinement  # the same weights, joined otherwise
 
@@ -283,6 +301,8 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
         "no gain": attention(gain=False),
         "no gate": attention(gate=False),
         "no local term": attention(local=False),
+        "no long waves": attention(waves=False),
+        "no texture": _no_texture,
         "no refinement": _no_refinement,
         "refinement by sums": _refinement_by_sums,
         "refinement on points": _refinement_on_points,

@@ -72,13 +72,13 @@ def test_the_model_is_the_one_with_fewer_levels(
         # the columns in use are as large together as all; the bands' scales take that back
         small.embed.linear.weight.mul_(2.0 ** (ndim / 2))
         for model in (large, small):
-            for parameter in model.refinement.parameters():
+            for parameter in (*model.refinement.parameters(), *model.texture.parameters()):
                 parameter.zero_()
     pair = [(u, u[:, :1].roll(1, dims=2))]
     small.fit_statistics(pair)
     large.fit_statistics(pair)
     assert_close(large.eval()(u), small.eval()(u), rtol=0.0, atol=1e-9)
-    # the refinement sees fields in these units, to which the floors of absent bands add a little
+    # both see fields in these units, to which the floors of absent bands add a little
     for ours, its in zip(
         large.statistics.field_scales(), small.statistics.field_scales(), strict=True
     ):

@@ -123,7 +123,7 @@ def test_longer_queries_attend_more_strongly(rng: torch.Generator) -> None:
 def test_the_layer_joins_attention_and_a_local_term_behind_a_linear_gate(
     grid: tuple[int, ...], awake: Awake, rng: torch.Generator
 ) -> None:
-    """y = W_o ((a attention(q, k, v) + conv(v)) (1 + g)), the heads slices of the features."""
+    """y = W_o ((a attention(q, k, v) + waves(v) + conv(v)) (1 + g)), heads slices of features."""
     width = HEADS * 2 * PAIRS
     mixed_axes: tuple[Boundary, ...] = ("open", "periodic", "wall")
     boundary = mixed_axes[: len(grid)]
@@ -136,7 +136,8 @@ def test_the_layer_joins_attention_and_a_local_term_behind_a_linear_gate(
     heads = [t.reshape(2, -1, HEADS, 2 * PAIRS) for t in (query, key, value)]
     query, key = (t.unflatten(-1, (2, PAIRS)).transpose(-1, -2).flatten(-2) for t in heads[:2])
     mixed = reference(query, key, heads[2], vectors, grid).reshape(x.shape)
-    gated = (layer.gain * mixed + layer.local(value)) * (1 + gate)
+    placed = layer.local(value) + layer.waves(value)
+    gated = (0.1 * layer.gain * mixed + placed) * (1 + gate)
     expected = gated @ layer.out.weight.T + layer.out.bias
     assert_close(layer(x, rotation(vectors, grid)), expected)
 

@@ -1,4 +1,4 @@
-"""Augmented linear attention: centred, norm-aware, with a local term and an un-activated gate."""
+"""Augmented linear attention: centred, norm-aware, with a local term, long waves and a gate."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
 from wavelit_plugin.model.convolution import DepthwiseConv
+from wavelit_plugin.model.long_waves import LongWaves
 from wavelit_plugin.model.rotation import rotate
 from wavelit_plugin.shapes import Boundary, Tokens, full_precision
 from wavelit_plugin.wavelets.writing import evaluate, write
@@ -16,16 +17,22 @@ from wavelit_plugin.wavelets.writing import evaluate, write
 # keeps 1/z finite where a query is orthogonal to every key
 _FLOOR = 1e-3
 
+SLOWNESS = 0.1
+"""What the trained gain of attention is multiplied by."""
+
 Rotation = tuple[Tensor, Tensor]
 
 
 class LinearAttention(nn.Module):
     """Global coupling at a cost linear in the tokens, and a local one beside it.
 
-    ``y = W_o ((a attention(q, k, v) + conv(v)) * (1 + g))`` with q, k, v, g from one product. The
-    gate has no activation, so that products such as u * du are within reach. The gain ``a`` of each
-    feature starts as zero: what queries and keys at random mix in is noise to the rest, and on
-    16x16 Darcy flow, with 64 tokens, a short training then errs a fifth more.
+    ``y = W_o ((a attention(q, k, v) + waves(v) + conv(v)) * (1 + g))`` with q, k, v, g from one
+    product. The gate has no activation, so that products such as u * du are within reach. The gain
+    ``a`` of each feature starts as zero: what queries and keys at random mix in is noise to the
+    rest, and on 16x16 Darcy flow, with 64 tokens, a short training then errs a fifth more. It is a
+    tenth of what is trained, so that it grows slowly: at the rate of the others a short training on
+    64x64 Darcy flow errs 10 % more than without attention. ``waves`` is what depends on the place
+    alone, see LongWaves.
     """
 
     order: Tensor
@@ -36,6 +43,7 @@ class LinearAttention(nn.Module):
         self.heads = heads
         self.project = nn.Linear(width, 4 * width)
         self.local = DepthwiseConv(width, boundary)
+        self.waves = LongWaves(width, boundary)
         self.gain = nn.Parameter(torch.zeros(width))
         self.out = nn.Linear(width, width)
         # the halves of a head's queries and keys are rotated together: brought side by side in the
@@ -50,8 +58,9 @@ class LinearAttention(nn.Module):
         """Mix the tokens of (batch, *grid, width)."""
         pairs, value, gate = self.features(x)
         mixed = self.attend(pairs, value, rotation).to(value.dtype)
-        gain = self.gain.to(value.dtype)
-        return self.out(torch.addcmul(self.local(value), mixed, gain) * gate)
+        gain = (self.gain * SLOWNESS).to(value.dtype)
+        placed = self.local(value) + self.waves(value)
+        return self.out(torch.addcmul(placed, mixed, gain) * gate)
 
     def features(self, x: Tokens) -> tuple[Tokens, Tokens, Tokens]:
         """Return positive queries and keys beside each other, values, and 1 + gate."""

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
-from wavelit_plugin.model.extension import wrap
+from wavelit_plugin.model.extension import extend, wrap
 from wavelit_plugin.shapes import Boundary, Tokens
 
 _CONVOLUTIONS = {2: F.conv2d, 3: F.conv3d}
@@ -30,6 +30,14 @@ class DepthwiseConv(nn.Module):
         x = wrap(x, self.boundary)
         padding = [0 if name == "periodic" else 1 for name in self.boundary]
         return convolve(x, self.weight, self.bias, padding, groups=len(self.weight))
+
+
+def filter_extended(
+    x: Tokens, weight: Tensor, bias: Tensor, boundary: tuple[Boundary, ...]
+) -> Tokens:
+    """Convolve three points an axis, which see beyond the ends what ``extend`` puts there."""
+    padding = [1 if name == "open" else 0 for name in boundary]
+    return convolve(extend(x, boundary), weight, bias, padding, groups=1)
 
 
 def convolve(x: Tokens, weight: Tensor, bias: Tensor, padding: list[int], groups: int) -> Tokens:

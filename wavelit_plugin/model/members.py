@@ -99,6 +99,7 @@ def cuts(member: Member) -> dict[str, Cut]:
     last = LAYERS - 1
     found = {
         "embed.linear.weight": Cut(1, inputs),
+        "texture.weight": Cut(1, inputs),
         "head.linear.weight": Cut(0, outputs),
         "head.linear.bias": Cut(0, outputs),
         "head.gain": Cut(0, outputs),

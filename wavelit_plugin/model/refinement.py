@@ -8,8 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
-from wavelit_plugin.model.convolution import convolve
-from wavelit_plugin.model.extension import extend
+from wavelit_plugin.model.convolution import filter_extended
 from wavelit_plugin.shapes import Boundary, Field
 from wavelit_plugin.wavelets.padding import crop, pad_to_levels
 
@@ -80,8 +79,7 @@ class Refinement(nn.Module):
         return torch.addcmul(linear + curved + answer, linear, torch.tanh(answer))
 
     def _filter(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        padding = [1 if name == "open" else 0 for name in self.boundary]
-        return convolve(extend(x, self.boundary), weight, bias, padding, groups=1)
+        return filter_extended(x, weight, bias, self.boundary)
 
 
 def cells(x: Tensor) -> Tensor:

@@ -20,6 +20,7 @@ from wavelit_plugin.model.pyramid import FeaturePyramid
 from wavelit_plugin.model.refinement import Refinement
 from wavelit_plugin.model.resolution import coarsen, levels_apart, refine
 from wavelit_plugin.model.statistics import FieldStatistics
+from wavelit_plugin.model.texture import Texture
 from wavelit_plugin.model.tokenizer import detokenize, tokenize
 from wavelit_plugin.shapes import Field, check_field, check_same_shape, full_precision
 
@@ -46,6 +47,7 @@ class WaveLiT(nn.Module):
         self.config = config
         self.statistics = FieldStatistics(config, config.in_channels)
         self.embed = BandEmbedding(config)
+        self.texture = Texture(config)
         self.condition = ConditionEmbedding(config) if config.conditions else None
         self.pyramid = FeaturePyramid(config)
         self.head = BandHead(config)
@@ -201,11 +203,13 @@ class WaveLiT(nn.Module):
         # fewer coefficients than the embedding has columns for: as large together as all
         share = 2.0 ** ((levels - self.config.levels) * self.config.ndim / 2)
         x = self.embed(tokenize(inputs, self.config, levels), known.input_scale * share)
+        inner, outer = (s.view(view) for s in known.field_scales())
+        inputs = inputs / inner
+        x = x + self.texture(inputs, levels)
         x = self.pyramid(x, None if modulation is None else modulation.blocks)
         bands = self.head(x, known.output_scale)
         update = detokenize(bands, tuple(u.shape[2:]), self.config, levels)
-        inner, outer = (s.view(view) for s in known.field_scales())
-        refined = self.refinement(torch.cat([update / outer, inputs / inner], dim=1))
+        refined = self.refinement(torch.cat([update / outer, inputs], dim=1))
         update = update + outer * refined
         if modulation is None:
             return update
