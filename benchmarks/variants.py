@@ -272,6 +272,11 @@ def _no_texture(model: WaveLiT) -> None:
     model.texture = NoTexture()  # type: ignore[assignment]
 
 
+def _linear_tokens_and_no_long_waves(model: WaveLiT) -> None:
+    _no_texture(model)
+    CHANGES["no long waves"](model)
+
+
 def _refinement_by_sums(model: WaveLiT) -> None:
     model.refinement.__class__ = AddedRefinement  # the same weights, joined otherwise
 
@@ -303,6 +308,7 @@ CHANGES: Mapping[str, Change] = MappingProxyType(
         "no local term": attention(local=False),
         "no long waves": attention(waves=False),
         "no texture": _no_texture,
+        "no texture, no long waves": _linear_tokens_and_no_long_waves,
         "no refinement": _no_refinement,
         "refinement by sums": _refinement_by_sums,
         "refinement on points": _refinement_on_points,

@@ -65,7 +65,7 @@ def waves(size: int, count: int, boundary: Boundary, like: Tensor) -> tuple[Tens
     centre = (torch.arange(size, device=like.device, dtype=like.dtype) + 0.5) / size
     number = torch.arange(count, device=like.device)
     turns = math.pi * centre[:, None] * number
-    height = torch.where(number == 0, 1.0, math.sqrt(2)).to(like.dtype)
+    height = (2 - (number == 0).to(like.dtype)).sqrt()
     if boundary != "periodic":
         return torch.cos(turns) * (height * (number < size)), number
     height = height * ((2 * number < size) | (number == 0))
