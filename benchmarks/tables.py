@@ -127,6 +127,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "ablations-waves": ABLATIONS,
     "ablations-flow": ABLATIONS,
     "ablations-elliptic": ABLATIONS,
+    "ablations-darcy": ABLATIONS,
     "stability-wall": STABILITY,
     "stability-periodic": STABILITY,
     "compare-waves": COMPARE,
