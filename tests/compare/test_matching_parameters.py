@@ -116,7 +116,7 @@ def test_wavelit_has_a_million_at_about_its_own_width(ndim: int) -> None:
         continues=True,
         fields=("u", "v", "p"),
     )
-    assert width_for(record, task, 1_000_000) in range(184, 217)
+    assert width_for(record, task, 1_000_000) in range(160, 193)
 
 
 @pytest.mark.host

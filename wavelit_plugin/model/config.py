@@ -35,7 +35,7 @@ PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
         "waveliT": MappingProxyType({"width": 176, "depth": 2, "heads": 4}),
         "waveliT-1M": MappingProxyType({"width": 176, "depth": 2, "heads": 4}),
         "waveliT-4M": MappingProxyType({"width": 304, "depth": 3, "heads": 8}),
-        "waveliT-10M": MappingProxyType({"width": 432, "depth": 4, "heads": 8}),
+        "waveliT-10M": MappingProxyType({"width": 432, "depth": 4, "heads": 9}),
     }
 )
 """Knobs of each preset. The number in the name is the parameter count in 2-D with three fields.
