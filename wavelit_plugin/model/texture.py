@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.convolution import filter_extended
@@ -31,6 +32,7 @@ class Texture(nn.Module):
     def __init__(self, config: WaveLiTConfig) -> None:
         super().__init__()
         self.boundary, self.channels = config.axes, config.in_channels
+        self.checkpointing = config.activation_checkpointing
         filters = 8 * max(1, config.width // 24)
         inputs = self.channels * 2**config.ndim
         # channel by channel, as the other weights that read channels
@@ -42,11 +44,17 @@ class Texture(nn.Module):
 
     def forward(self, u: Field, levels: int) -> Tokens:
         """Return what is added to the tokens of 2**levels points an axis."""
+        if self.checkpointing and torch.is_grad_enabled():
+            # with its weight, which a joint model has put together for this call only
+            return checkpoint(self._means, u, self.weight, levels, use_reentrant=False)
+        return self._means(u, self.weight, levels)
+
+    def _means(self, u: Field, weight: Tensor, levels: int) -> Tokens:
         ndim = len(self.boundary)
         x = cells(pad_to_levels(u, levels, self.boundary).movedim(1, -1).contiguous())
         # cells have their points outside, their channels inside
-        weight = self.weight.unflatten(1, (self.channels, -1)).transpose(1, 2).flatten(1, 2)
-        x = torch.tanh(filter_extended(x, weight, self.bias, self.boundary))
+        weight = weight.unflatten(1, (self.channels, -1)).transpose(1, 2).flatten(1, 2)
+        x = filter_extended(x, weight, self.bias, self.boundary).tanh_()
         for _ in range(1, levels):
             x = restrict(x, ndim)
         return self.linear(x)
