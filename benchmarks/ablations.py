@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,7 @@ class Variant:
     Attributes:
         name: of the row.
         config: changed knobs of WaveLiTConfig.
-        part: a key of CHANGES, or empty.
+        parts: keys of CHANGES.
         criterion: of training.
         average: decay of an average of the weights, 0 for none.
         muon: the matrices are trained by Muon.
@@ -52,7 +52,7 @@ class Variant:
 
     name: str
     config: Mapping[str, Any] = field(default_factory=dict)
-    part: str = ""
+    parts: Sequence[str] = ()
     criterion: str = "wavelet"
     average: float = 0.0
     muon: bool = False
@@ -66,8 +66,8 @@ class Variant:
         """Return the changed model."""
         own = cast(WaveLiT, preset_operator(PRESET, "").build(task, None))
         model = WaveLiT(own.config.changed(**self.config))
-        if self.part:
-            CHANGES[self.part](model)
+        for part in self.parts:
+            CHANGES[part](model)
         if self.muon:
             return ByMuon(model)
         return Averaged(model, self.average) if self.average else model

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import write_results
+from wavelit_plugin.data.darcy import solve_darcy
 from wavelit_plugin.metrics import relative_l2, vrmse
 
 CONTRASTS = tuple(float(contrast) for contrast in range(10, 31))
@@ -29,19 +30,8 @@ def solve(coefficient: Tensor) -> Tensor:
 
     The points are i / n, so the first ones lie on the boundary and the last ones a spacing off it.
     """
-    samples, size, _ = coefficient.shape
-    number = torch.arange(size**2).view(size, size)
-    matrix = coefficient.new_zeros(samples, size**2, size**2)
-    for axis in (0, 1):
-        low, high = (coefficient.narrow(axis + 1, start, size - 1) for start in (0, 1))
-        face = (2 * low * high / (low + high)).flatten(1)
-        i, j = (number.narrow(axis, start, size - 1).flatten() for start in (0, 1))
-        for row, column, sign in ((i, i, 1), (j, j, 1), (i, j, -1), (j, i, -1)):
-            matrix[:, row, column] += sign * face
-        for place, distance in ((0, _ON_THE_BOUNDARY), (size - 1, 1.0)):
-            end = number.select(axis, place)
-            matrix[:, end, end] += coefficient.select(axis + 1, place) / distance
-    return torch.linalg.solve(matrix, matrix.new_ones(samples, size**2)).view_as(coefficient)
+    source = torch.ones_like(coefficient)
+    return solve_darcy(coefficient, source, 1.0, ends=(_ON_THE_BOUNDARY, 1.0))
 
 
 def factor(solution: Tensor, wanted: Tensor) -> Tensor:

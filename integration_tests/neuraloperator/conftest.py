@@ -23,20 +23,26 @@ def scripts() -> Path:
 
 
 def make_data(folder: Path, **request: object) -> Path:
-    """Write real acoustic data in the host's format."""
+    """Write real data in the host's format, of acoustics where no other problem is named."""
     from wavelit_plugin.data import DataRequest, make_dataset
 
     sizes = {"trajectories": 4, "test_trajectories": 2, "frames": 5, "seed": 1}
-    make_dataset(
-        DataRequest(problem="acoustics", host=HOST, out=folder, **{**sizes, **request})  # type: ignore[arg-type]
-    )
+    make_dataset(DataRequest(host=HOST, out=folder, **{**sizes, **request}))  # type: ignore[arg-type]
     return folder
 
 
 @pytest.fixture(scope="session")
 def darcy_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Files of the names and layout that the stock Darcy script reads, 16x16."""
-    return make_data(tmp_path_factory.mktemp("darcy") / "data", size=16, layout="darcy")
+    """Darcy flow as the stock script reads it, 16x16."""
+    return make_data(
+        tmp_path_factory.mktemp("darcy") / "data",
+        problem="darcy",
+        layout="darcy",
+        size=16,
+        trajectories=16,
+        test_trajectories=8,
+        frames=None,
+    )
 
 
 @pytest.fixture(scope="session")

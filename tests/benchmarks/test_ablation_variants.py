@@ -7,13 +7,13 @@ import torch
 from torch.testing import assert_close
 
 from benchmarks.ablations import Variant, read_plan
+from benchmarks.attention_forms import attention
 from benchmarks.muon import Both, MuonDescent
 from benchmarks.variants import (
     CHANGES,
     CRITERIA,
     Averaged,
     ByMuon,
-    attention,
     descent,
 )
 from wavelit_plugin.metrics import vrmse

@@ -74,13 +74,21 @@ FAMILIES: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
 """The families of permeabilities by name."""
 
 
-def solve_darcy(permeability: Permeability, source: Permeability, spacing: float) -> Permeability:
-    """Return the pressure at the cell centres, zero on all edges.
+def solve_darcy(
+    permeability: Permeability,
+    source: Permeability,
+    spacing: float,
+    *,
+    ends: tuple[float, float] = (0.5, 0.5),
+) -> Permeability:
+    """Return the pressure at the points, zero on all edges.
 
     Args:
-        permeability: of each cell, positive.
-        source: fluid that springs up in each cell, per area and time.
-        spacing: edge of a cell.
+        permeability: around each point, positive.
+        source: fluid that springs up there, per area and time.
+        spacing: between points.
+        ends: distance of the first and of the last points from the edges, in spacings; by default
+            the points are the centres of cells.
 
     Raises:
         ConfigError: a permeability that is not positive.
@@ -89,7 +97,7 @@ def solve_darcy(permeability: Permeability, source: Permeability, spacing: float
         raise ConfigError(
             f"permeabilities must be positive, got {float(permeability.min()):g} as the least"
         )
-    across, along = (_faces(permeability, axis) for axis in (1, 2))
+    across, along = (_faces(permeability, axis, ends) for axis in (1, 2))
     centre = across[:, 1:] + across[:, :-1] + along[:, :, 1:] + along[:, :, :-1]
 
     def block(row: int) -> Tensor:
@@ -124,11 +132,12 @@ def simulate_darcy(setup: Setup, seeds: Sequence[int]) -> Trajectories:
     return Trajectories(*(part.to(DTYPES[setup.dtype]).to(setup.device) for part in stored))
 
 
-def _faces(permeability: Tensor, axis: int) -> Tensor:
-    """Return what a face lets through, over its length: harmonic means, half a cell at the ends."""
+def _faces(permeability: Tensor, axis: int, ends: tuple[float, float]) -> Tensor:
+    """Return what a face lets through, over its length: harmonic means between points."""
     cells = permeability.shape[axis]
     low, high = (permeability.narrow(axis, start, cells - 1) for start in (0, 1))
-    first, last = (2 * permeability.narrow(axis, place, 1) for place in (0, cells - 1))
+    places = zip((0, cells - 1), ends, strict=True)
+    first, last = (permeability.narrow(axis, place, 1) / distance for place, distance in places)
     return torch.cat([first, 2 * low * high / (low + high), last], dim=axis)
 
 
