@@ -56,6 +56,19 @@ def test_the_summary_is_for_people_and_progress_goes_to_standard_error(
     assert "simulating: 3/3" in printed.err
 
 
+def test_a_change_from_frame_to_frame_is_told_of_what_evolves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert make(tmp_path / "waves") == 0
+    assert "change from frame to frame" in capsys.readouterr().out
+    sizes = ["--size", "16", "--trajectories", "2", "--oversample", "1"]
+    command = ["data", "make", "darcy", "--host", "neuraloperator", "--out", str(tmp_path / "flow")]
+    assert main([*command, *sizes]) == 0
+    said = capsys.readouterr().out
+    assert "2 train trajectories (2 samples)" in said
+    assert "frame to frame" not in said
+
+
 def test_a_complete_data_set_is_left_as_it_is(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,11 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from wavelit_plugin.data import DataRequest, make_dataset, simulate_dataset
-from wavelit_plugin.data.darcy import FAMILIES, PHASES, SOURCE, draw_gaussian, solve_darcy
+from wavelit_plugin.data.darcy import DARCY, FAMILIES, PHASES, SOURCE, draw_gaussian, solve_darcy
 from wavelit_plugin.data.elimination import solve_rows
 from wavelit_plugin.data.readers import read_grid_data
+from wavelit_plugin.data.statistics import measure
+from wavelit_plugin.data.writers.neuraloperator import NEURALOPERATOR
 from wavelit_plugin.errors import ConfigError
 
 
@@ -204,3 +207,16 @@ def test_our_reader_knows_it_as_two_quantities(layout: str, tmp_path: Path) -> N
     )
     assert (len(data.train.x), len(data.valid.x), len(data.test.x)) == (8, 2, 2)
     assert data.boundary == ("open", "open")
+
+
+def test_one_frame_has_statistics_and_no_change() -> None:
+    found = measure([simulate_dataset("darcy", size=16, trajectories=3, oversample=1)])
+    assert found.frame_change == [0.0]
+    assert found.std[0] > 0
+
+
+def test_the_layout_of_one_channel_refuses_two_constants() -> None:
+    two = replace(DARCY, constants=("permeability", "porosity"))
+    setup = DataRequest(out=Path(), problem="darcy", size=16).setup()
+    with pytest.raises(ConfigError, match=r"one constant .* permeability, porosity; use layout"):
+        NEURALOPERATOR.check(two, setup, "darcy")

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.testing import assert_close
 
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 from wavelit_plugin.model.pyramid import FeaturePyramid
+from wavelit_plugin.model.texture import Texture
 
 KNOBS: dict[str, Any] = {"depth": 3, "scales": 2, "conditions": 1}
 
@@ -28,7 +29,7 @@ def pair(build: Callable[..., WaveLiT]) -> tuple[WaveLiT, WaveLiT]:
     return plain.train(), again.train()
 
 
-def kept_bytes(pyramid: FeaturePyramid, tokens: Tensor) -> int:
+def kept_bytes(part: nn.Module, *inputs: Any) -> int:
     """Bytes of all tensors that autograd keeps from the forward to the backward."""
     kept: dict[int, int] = {}
 
@@ -38,7 +39,7 @@ def kept_bytes(pyramid: FeaturePyramid, tokens: Tensor) -> int:
         return tensor
 
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        output = pyramid(tokens)
+        output = part(*inputs)
     del output
     return sum(kept.values())
 
@@ -63,6 +64,18 @@ def test_only_what_enters_a_block_is_kept(
     plain, again = (kept_bytes(FeaturePyramid(config), tokens) for config in configs)
     # plain: about 20 tensors of the size of the tokens a block; again: one, and the rotation
     assert again < 0.15 * plain
+
+
+def test_of_the_texture_only_the_fields_are_kept(
+    tiny: Callable[..., WaveLiTConfig], rng: torch.Generator
+) -> None:
+    u = torch.randn(2, 2, 32, 32, generator=rng)
+    configs = [tiny(levels=2, activation_checkpointing=again) for again in (False, True)]
+    plain, again = (Texture(config) for config in configs)
+    weights = sum(parameter.nbytes for parameter in again.parameters())
+    assert kept_bytes(again, u, 2) <= u.nbytes + weights
+    # the cells with their edges, and the answers of eight filters on a quarter as many places
+    assert kept_bytes(plain, u, 2) >= 2 * u.nbytes
 
 
 def test_a_configuration_from_before_the_knob_means_what_it_did() -> None:
