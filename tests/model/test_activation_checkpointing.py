@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from wavelit_plugin.compare.cost import step_bytes
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 from wavelit_plugin.model.pyramid import FeaturePyramid
 from wavelit_plugin.model.texture import Texture
@@ -76,6 +77,21 @@ def test_of_the_texture_only_the_fields_are_kept(
     assert kept_bytes(again, u, 2) <= u.nbytes + weights
     # the cells with their edges, and the answers of eight filters on a quarter as many places
     assert kept_bytes(plain, u, 2) >= 2 * u.nbytes
+
+
+@pytest.mark.parametrize(("ndim", "size"), [(2, 128), (3, 32)])
+def test_a_step_of_a_million_parameters_needs_less_than_0_6_of_the_memory(
+    ndim: int, size: int, rng: torch.Generator
+) -> None:
+    u = torch.randn(4, 5, *(size,) * ndim, generator=rng)
+    sizes: dict[str, Any] = {"in_channels": 5, "out_channels": 3, "ndim": ndim}
+    peaks = []
+    for again in (False, True):
+        config = WaveLiTConfig.preset("waveliT-1M", **sizes, activation_checkpointing=again)
+        model = WaveLiT(config)
+        model.statistics.freeze()
+        peaks.append(step_bytes(model, u, u[:, :3], nn.MSELoss()))
+    assert peaks[1] < 0.6 * peaks[0]
 
 
 def test_a_configuration_from_before_the_knob_means_what_it_did() -> None:

@@ -79,8 +79,9 @@ class WaveLiTConfig:
             the place but what the input shows.
         noise: in training, the largest amplitude of noise on the fields that the output continues,
             over their scales, 0 for none: longer roll-outs, at the cost of a little of one step.
-        activation_checkpointing: in training, compute each block again on the way back instead of
-            keeping its activations: less memory, a longer step, the same gradients.
+        activation_checkpointing: in training, compute blocks, texture and the inner part of the
+            refinement again on the way back instead of keeping their activations: little more than
+            half of the memory, a step a quarter longer, the same gradients.
         compile: in training, run the network by ``torch.compile``: the first step takes up to a
             minute, and so does one of another shape. On a GPU a step is then about twice as fast.
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from wavelit_plugin.model import recompute
 from wavelit_plugin.model.attention import Rotation
 from wavelit_plugin.model.block import Block
 from wavelit_plugin.model.config import WaveLiTConfig
@@ -75,16 +75,12 @@ class FeaturePyramid(nn.Module):
         for scale in reversed(range(self.scales)):
             z = inputs[scale]
             start = z if self.embedding is None or not scale else z + self.embedding[scale - 1]
-            y = self._run(block, start, scale, rotations[scale], modulation)
+            known = (scale, rotations[scale], modulation)
+            y = recompute.run(block, start, *known, again=self.checkpointing)
             if correction is not None and self.fusion is not None:
                 y = y + self.fusion[depth, scale] * prolong(correction, tuple(z.shape[1:-1]))
             correction = y - z
         return y
-
-    def _run(self, block: nn.Module, *inputs: Tensor | Rotation | int | None) -> Tokens:
-        if self.checkpointing and torch.is_grad_enabled():
-            return checkpoint(block, *inputs, use_reentrant=False)
-        return block(*inputs)
 
     def _grids(self, x: Tokens) -> list[tuple[int, ...]]:
         grids = [tuple(x.shape[1:-1])]

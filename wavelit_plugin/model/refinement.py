@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
+from wavelit_plugin.model import recompute
 from wavelit_plugin.model.convolution import filter_extended
 from wavelit_plugin.shapes import Boundary, Field
 from wavelit_plugin.wavelets.padding import crop, pad_to_levels
@@ -16,6 +17,9 @@ LAYERS = 5
 """Convolutions of the refinement."""
 
 _LEAST = 4  # channels on the points
+
+Layer = tuple[Tensor, Tensor]
+"""Weight and bias of a convolution."""
 
 
 class Refinement(nn.Module):
@@ -38,11 +42,17 @@ class Refinement(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, boundary: tuple[Boundary, ...], width: int
+        self,
+        in_channels: int,
+        out_channels: int,
+        boundary: tuple[Boundary, ...],
+        width: int,
+        *,
+        checkpointing: bool = False,
     ) -> None:
         super().__init__()
         ndim = len(boundary)
-        self.boundary = boundary
+        self.boundary, self.checkpointing = boundary, checkpointing
         fine = _LEAST * max(1, round(width / (8 * 2**ndim)))
         wide, cell = 2 * fine, fine * 2**ndim
         shapes = [
@@ -67,16 +77,21 @@ class Refinement(nn.Module):
         x = pad_to_levels(u, 1, self.boundary).movedim(1, -1).contiguous()  # as the kernels want it
         linear = self._filter(x, *first)
         curved = F.silu(linear)
-        between = cells(curved)
-        for weight, bias in inner[:-1]:
-            between = F.silu(self._filter(between, weight, bias))
-        answer = points(self._filter(between, *inner[-1]), len(self.boundary))
+        # not the whole: the memory that it takes to compute all of it again is what was to be saved
+        answer = recompute.run(self._answer, curved, inner, again=self.checkpointing)
         joined = self.joined(linear, curved, answer)
         return crop(self._filter(joined, *last).movedim(-1, 1), tuple(u.shape[2:]))
 
     def joined(self, linear: Tensor, curved: Tensor, answer: Tensor) -> Tensor:
         """Return what the last convolution sees, of (batch, *space, channel) each."""
         return torch.addcmul(linear + curved + answer, linear, torch.tanh(answer))
+
+    def _answer(self, curved: Tensor, layers: list[Layer]) -> Tensor:
+        """What the cells of two points an axis make of the first features."""
+        x = cells(curved)
+        for weight, bias in layers[:-1]:
+            x = F.silu(self._filter(x, weight, bias))
+        return points(self._filter(x, *layers[-1]), len(self.boundary))
 
     def _filter(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return filter_extended(x, weight, bias, self.boundary)

@@ -6,8 +6,8 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from wavelit_plugin.model import recompute
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.convolution import filter_extended
 from wavelit_plugin.model.pyramid import restrict
@@ -44,10 +44,7 @@ class Texture(nn.Module):
 
     def forward(self, u: Field, levels: int) -> Tokens:
         """Return what is added to the tokens of 2**levels points an axis."""
-        if self.checkpointing and torch.is_grad_enabled():
-            # with its weight, which a joint model has put together for this call only
-            return checkpoint(self._means, u, self.weight, levels, use_reentrant=False)
-        return self._means(u, self.weight, levels)
+        return recompute.run(self._means, u, self.weight, levels, again=self.checkpointing)
 
     def _means(self, u: Field, weight: Tensor, levels: int) -> Tokens:
         ndim = len(self.boundary)

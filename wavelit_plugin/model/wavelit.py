@@ -52,7 +52,13 @@ class WaveLiT(nn.Module):
         self.pyramid = FeaturePyramid(config)
         self.head = BandHead(config)
         channels = config.in_channels + config.out_channels
-        self.refinement = Refinement(channels, config.out_channels, config.axes, config.width)
+        self.refinement = Refinement(
+            channels,
+            config.out_channels,
+            config.axes,
+            config.width,
+            checkpointing=config.activation_checkpointing,
+        )
         # what the measured persistence is corrected by; absent where nothing can persist
         continues = config.channels.fields > 0 and config.residual != "off"
         self.persistence = nn.Parameter(torch.zeros(config.out_channels)) if continues else None

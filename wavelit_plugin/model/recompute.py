@@ -1,0 +1,20 @@
+"""Memory for time: what is computed again on the way back is not kept until then."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.checkpoint import checkpoint
+
+
+def run(call: Callable[..., Tensor], *inputs: Any, again: bool) -> Tensor:
+    """Return ``call(*inputs)``; ``again``: its intermediate results are not kept for the gradient.
+
+    Weights that a joint model puts together for one call belong into ``inputs``: when the gradient
+    is computed the module may see others.
+    """
+    if again and torch.is_grad_enabled():
+        result: Tensor = checkpoint(call, *inputs, use_reentrant=False)
+        return result
+    return call(*inputs)
