@@ -10,7 +10,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
 from wavelit_plugin.model import WaveLiT
-from wavelit_plugin.model.attention import SLOWNESS, LinearAttention, Rotation
+from wavelit_plugin.model.attention import SLOWNESS, LinearAttention, Places, Rotation
 from wavelit_plugin.model.rotation import rotate
 
 Kernel = Callable[[Tensor, Tensor, Tensor, Rotation], Tensor]
@@ -72,22 +72,21 @@ class VariantAttention(nn.Module):
             self.gain.requires_grad_(False)
         self.local = own.local if local else None
         self.waves = own.waves if waves else None
-        self.kernel, self.gate, self.order = kernel, gate, own.order
+        self.kernel, self.gate = kernel, gate
 
-    def forward(self, x: Tensor, rotation: Rotation) -> Tensor:
-        """Mix the tokens of (batch, *grid, width)."""
-        # queries and keys in the order that ``rotate`` takes them in
-        weight, bias = self.project.weight[self.order], self.project.bias[self.order]
-        query, key, value, gate = F.linear(x, weight, bias).chunk(4, dim=-1)
+    def forward(self, x: Tensor, step: Tensor, places: Places) -> Tensor:
+        """Mix the tokens of (batch, *grid, width), and multiply by a step of each feature."""
+        rotation = (places.cosine.transpose(0, 1), places.sine.transpose(0, 1))
+        query, key, value, gate = self.project(x).chunk(4, dim=-1)
         heads = [t.flatten(1, -2).unflatten(-1, (self.heads, -1)) for t in (query, key, value)]
         mixed = self.kernel(heads[0], heads[1], heads[2], rotation).reshape(value.shape)
         mixed = mixed * self.gain * self.strength
         if self.local is not None:
             mixed = mixed + self.local(value)
         if self.waves is not None:
-            mixed = mixed + self.waves(value)
+            mixed = mixed + self.waves(value, places.waves)
         # without the gate its share of the projection stays, unused, so all have the same width
-        return self.out(mixed * (1 + gate) if self.gate else mixed)
+        return self.out(mixed * (1 + gate) if self.gate else mixed, step)
 
 
 def attention(kernel: Kernel = centred, **parts: bool) -> Callable[[WaveLiT], None]:

@@ -10,12 +10,14 @@ import platform
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from wavelit_plugin.compare import cost
 
@@ -80,6 +82,33 @@ def peak_bytes(call: Callable[[], object], device: str) -> int:
     """Return the most memory that a call holds at a time, its result included, its inputs not."""
     call()
     return cost.peak_bytes(call, torch.device(device))
+
+
+class Operations(TorchDispatchMode):
+    """Count the operations that torch dispatches inside of it, views and allocations left out."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Collection[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Count, and do it."""
+        self.count += not (func.is_view or "empty" in func.name())
+        return func(*args, **(kwargs or {}))
+
+
+def operations_count(call: Callable[[], object]) -> int:
+    """Return how many operations a call dispatches: about the kernels that a GPU has to launch."""
+    call()
+    with Operations() as operations:
+        call()
+    return operations.count
 
 
 def write_results(

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from benchmarks.harness import interleaved_seconds, median_ratio, peak_bytes, write_results
-from benchmarks.training_step import CHANNELS, PACKAGES, training_step
+from benchmarks.training_step import CHANNELS, PACKAGES, TrainingStep
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 
 KNOBS: dict[str, dict[str, Any]] = {
@@ -38,7 +38,7 @@ def build(ndim: int, **knobs: Any) -> WaveLiT:
 def records(ndim: int, size: int, batch: int, repeats: int, device: str) -> list[dict[str, Any]]:
     """Measure every variant at one size."""
     calls = {
-        name: training_step(build(ndim, **knobs), size, batch, device, ndim=ndim)
+        name: TrainingStep(build(ndim, **knobs), size, batch, device, ndim=ndim)
         for name, knobs in KNOBS.items()
     }
     samples = interleaved_seconds(calls, repeats=repeats, device=device)

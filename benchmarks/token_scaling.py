@@ -15,7 +15,7 @@ import statistics
 import torch
 
 from benchmarks.harness import interleaved_seconds, peak_bytes, write_results
-from benchmarks.training_step import CHANNELS, PACKAGES, training_step
+from benchmarks.training_step import CHANNELS, PACKAGES, TrainingStep
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 
 
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="two small sizes, two repeats")
     options = parser.parse_args()
     sizes, repeats = ([64, 128], 2) if options.quick else (options.sizes, options.repeats)
-    calls = {str(size): training_step(build(), size, 1, options.device) for size in sizes}
+    calls = {str(size): TrainingStep(build(), size, 1, options.device) for size in sizes}
     samples = interleaved_seconds(calls, repeats=repeats, device=options.device)
     tokens = [(size // 2) ** 2 for size in sizes]
     seconds = [statistics.median(samples[str(size)]) for size in sizes]

@@ -2,8 +2,9 @@
 
     python -m benchmarks.training_step [--device cuda] [--quick]
 
-All operators have about a million parameters (``operators.MILLION``), batch 8, float32, AdamW and
-mean squared error; ratios are to FNO, sample by sample in one run. On a GPU WaveLiT is there with
+All operators have about a million parameters (``operators.MILLION``), float32, AdamW and mean
+squared error; a batch is of 8 samples, fewer where they have more than POINTS together. Ratios are
+to FNO, sample by sample in one run. On a GPU WaveLiT is there with
 ``compile: true`` too, and what share of the card's rate in float32 matrix products a step reaches:
 the operations of forward and backward, as torch counts them (FFTs are left out), over the time.
 """
@@ -19,7 +20,13 @@ import torch
 from neuralop.models import FNO
 from torch import nn
 
-from benchmarks.harness import interleaved_seconds, median_ratio, peak_bytes, write_results
+from benchmarks.harness import (
+    interleaved_seconds,
+    median_ratio,
+    operations_count,
+    peak_bytes,
+    write_results,
+)
 from benchmarks.operators import MILLION, Rival
 from wavelit_plugin.compare.cost import forward_flops
 from wavelit_plugin.hosts.neuraloperator import operator_class
@@ -29,22 +36,38 @@ PACKAGES = ("torch", "neuraloperator", "wavelit-plugin")
 CHANNELS = (5, 3)
 
 
-def training_step(
-    model: nn.Module, size: int, batch: int, device: str, ndim: int = 2
-) -> Callable[[], object]:
-    """Return a function that does one whole optimizer step."""
-    model = model.to(device).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
-    u = torch.randn(batch, CHANNELS[0], *(size,) * ndim, device=device)
-    target = torch.randn(batch, CHANNELS[1], *(size,) * ndim, device=device)
+POINTS = 8 * 256**2
+"""Most points of a batch of more than one sample."""
 
-    def step() -> None:
-        loss = (model(u) - target).square().mean()
-        optimizer.zero_grad(set_to_none=True)
+
+def batch_of(size: int, ndim: int, most: int) -> int:
+    """Return how many samples of this size make a batch.
+
+    >>> batch_of(64, 2, 8), batch_of(512, 2, 8), batch_of(128, 3, 8)
+    (8, 2, 1)
+    """
+    return max(1, min(most, POINTS // size**ndim))
+
+
+class TrainingStep:
+    """One whole optimizer step on random data."""
+
+    def __init__(self, model: nn.Module, size: int, batch: int, device: str, ndim: int = 2) -> None:
+        self.model = model.to(device).train()
+        self.optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4)
+        self.u = torch.randn(batch, CHANNELS[0], *(size,) * ndim, device=device)
+        self.target = torch.randn(batch, CHANNELS[1], *(size,) * ndim, device=device)
+
+    def gradients(self) -> None:
+        """Compute what the optimizer needs."""
+        loss = (self.model(self.u) - self.target).square().mean()
+        self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        optimizer.step()
 
-    return step
+    def __call__(self) -> None:
+        """Do the step."""
+        self.gradients()
+        self.optimizer.step()
 
 
 def inference(
@@ -82,7 +105,10 @@ COMPILED = Rival(
 )
 """In training; its inference is not compiled."""
 
-KINDS = {"training step": training_step, "inference": inference}
+KINDS: dict[str, Callable[..., Callable[[], object]]] = {
+    "training step": TrainingStep,
+    "inference": inference,
+}
 PRODUCT = 8192
 """Rows and columns of the matrix product that tells a GPU's rate."""
 
@@ -102,18 +128,20 @@ def step_flops(rival: Rival, size: int, batch: int, device: str, ndim: int) -> f
 
 
 def records(
-    sizes: list[int], batch: int, repeats: int, device: str, ndim: int = 2
+    sizes: list[int], most: int, repeats: int, device: str, ndim: int = 2
 ) -> list[dict[str, Any]]:
     """Measure every operator at every size, FNO being the reference of the ratios."""
     rows, known = [], MILLION if ndim == 2 else MILLION_3D
     rate = product_rate(device) if device == "cuda" else None
     for size in sizes:
+        batch = batch_of(size, ndim, most)
         for kind, make in KINDS.items():
             compiles = device == "cuda" and kind == "training step"
             rivals = (*known, COMPILED) if compiles else known
             calls = {r.name: make(_frozen(r, ndim), size, batch, device, ndim) for r in rivals}
             samples = interleaved_seconds(calls, repeats=repeats, device=device)
             peaks = {name: peak_bytes(call, device) for name, call in calls.items()}
+            operations = {name: operations_count(_counted(call)) for name, call in calls.items()}
             for rival in rivals:
                 seconds = statistics.median(samples[rival.name])
                 flops = step_flops(rival, size, batch, device, ndim) if compiles else None
@@ -125,6 +153,7 @@ def records(
                         "ndim": ndim,
                         "batch": batch,
                         "parameters_count": rival.parameters(*CHANNELS, ndim),
+                        "operations_count": operations[rival.name],
                         "median_seconds": seconds,
                         "product_rate_ratio": flops / seconds / rate if flops and rate else None,
                         "to_fno_ratio": median_ratio(samples[rival.name], samples["FNO"]),
@@ -134,6 +163,11 @@ def records(
                 )
                 print(rows[-1], flush=True)
     return rows
+
+
+def _counted(call: Callable[[], object]) -> Callable[[], object]:
+    # on the CPU the optimizer goes through the parameters one by one, on a GPU it does not
+    return call.gradients if isinstance(call, TrainingStep) else call
 
 
 def _frozen(rival: Rival, ndim: int) -> nn.Module:
@@ -148,8 +182,8 @@ def main() -> None:
     """Measure, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
-    parser.add_argument("--sizes", type=int, nargs="*", default=[64, 128, 256])
-    parser.add_argument("--sizes-3d", type=int, nargs="*", default=[32])
+    parser.add_argument("--sizes", type=int, nargs="*", default=[64, 128, 256, 512, 1024])
+    parser.add_argument("--sizes-3d", type=int, nargs="*", default=[32, 64, 128])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--quick", action="store_true", help="one small size, two repeats")

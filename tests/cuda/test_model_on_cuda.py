@@ -11,6 +11,7 @@ from torch.testing import assert_close
 
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
+from wavelit_plugin.model.conditions import SAMPLES
 
 pytestmark = pytest.mark.gpu
 
@@ -88,6 +89,23 @@ def test_a_training_step_in_float64_is_that_of_the_cpu(
     # sums over a few thousand values in another order
     for got, want in zip(actual, expected, strict=True):
         assert_close(got.cpu(), want, rtol=1e-8, atol=1e-10)
+
+
+@pytest.mark.parametrize("knobs", KNOBS)
+def test_the_card_never_waits_for_the_host_in_a_step(
+    knobs: dict[str, Any], build: Callable[..., WaveLiT], rng: torch.Generator
+) -> None:
+    model = build(**knobs).to(DEVICE).train()
+    u, y = (t.to(DEVICE) for t in inputs(model, rng))
+    step(model, u, y)  # the kernels of the wavelet transform are tried once
+    if model.condition is not None:  # it learns how conditions are distributed from many batches
+        model.condition.samples.fill_(SAMPLES)
+        model.load_state_dict(model.state_dict())
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        step(model, u, y)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.parametrize("knobs", KNOBS)

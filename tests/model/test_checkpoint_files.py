@@ -105,9 +105,9 @@ def rewritten(path: Path, tensors: dict[str, Tensor] | None = None, **metadata: 
 
 
 def test_another_version_of_the_format_is_refused(saved: Path) -> None:
-    # version 1 had the same tensors for another refinement
-    rewritten(saved, wavelit_format="1")
-    with pytest.raises(ConfigError, match="has checkpoint format '1', this version reads '2'"):
+    # version 2 had the same tensors with the queries' and keys' features in another order
+    rewritten(saved, wavelit_format="2")
+    with pytest.raises(ConfigError, match="has checkpoint format '2', this version reads '3'"):
         WaveLiT.load(saved)
 
 

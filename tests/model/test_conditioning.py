@@ -9,14 +9,21 @@ from torch.testing import assert_close
 
 from wavelit_plugin.errors import DataError, ShapeError
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
+from wavelit_plugin.model.attention import Places
 from wavelit_plugin.model.block import Block
 from wavelit_plugin.model.conditions import SAMPLES, ConditionEmbedding
+from wavelit_plugin.model.long_waves import WaveFunctions
 from wavelit_plugin.model.rotation import rotation, wave_vectors
 from wavelit_plugin.shapes import Boundary
 
 Tiny = Callable[..., WaveLiTConfig]
 Awake = Callable[[nn.Module], nn.Module]
 WIDTH = 8
+
+
+def places_of(boundary: tuple[Boundary, ...], grid: tuple[int, ...]) -> Places:
+    turned = rotation(wave_vectors(boundary, 2, WIDTH // 4).double(), grid)
+    return Places(*turned, WaveFunctions(boundary).double()(grid))
 
 
 def double(*shape: int, rng: torch.Generator) -> Tensor:
@@ -132,16 +139,16 @@ def test_modulation_shifts_stretches_and_gates_both_branches(
     block = Block(WIDTH, 2, 1, boundary, modulated=True).double()
     awake(block)
     assert block.offset is not None
-    turned = rotation(wave_vectors(boundary, 2, WIDTH // 4).double(), grid)
+    places, one = places_of(boundary, grid), torch.ones(WIDTH, dtype=torch.float64)
     x, modulation = double(3, *grid, WIDTH, rng=rng), double(3, 6, WIDTH, rng=rng)
-    actual = block(x, 0, turned, modulation)
+    actual = block(x, 0, places, modulation)
     for sample in range(3):
         s1, t1, g1, s2, t2, g2 = modulation[sample] + block.offset
         y = x[sample : sample + 1]
         y = y + block.position(y)
-        change = block.attention(s1 + (1 + t1) * block.norms[0](y), turned)
+        change = block.attention(s1 + (1 + t1) * block.norms[0](y), one, places)
         y = y + block.steps[0] * (1 + g1) * change
-        change = block.feed_forward(s2 + (1 + t2) * block.norms[1](y))
+        change = block.feed_forward(s2 + (1 + t2) * block.norms[1](y), one)
         y = y + block.steps[1] * (1 + g2) * change
         assert_close(actual[sample : sample + 1], y)
 
@@ -151,12 +158,12 @@ def test_without_modulation_the_branches_are_plain_residuals(
 ) -> None:
     block = Block(WIDTH, 2, 1, ("periodic",), modulated=False).double()
     awake(block)
-    turned = rotation(wave_vectors(("periodic",), 2, WIDTH // 4).double(), (5,))
+    places, one = places_of(("periodic",), (5,)), torch.ones(WIDTH, dtype=torch.float64)
     x = double(3, 5, WIDTH, rng=rng)
     y = x + block.position(x)
-    y = y + block.steps[0] * block.attention(block.norms[0](y), turned)
-    y = y + block.steps[1] * block.feed_forward(block.norms[1](y))
-    assert_close(block(x, 0, turned), y)
+    y = y + block.steps[0] * block.attention(block.norms[0](y), one, places)
+    y = y + block.steps[1] * block.feed_forward(block.norms[1](y), one)
+    assert_close(block(x, 0, places), y)
 
 
 def test_the_units_of_the_conditions_do_not_matter(tiny: Tiny, rng: torch.Generator) -> None:

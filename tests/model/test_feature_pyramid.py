@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
+from wavelit_plugin.model.attention import Places
 from wavelit_plugin.model.pyramid import FeaturePyramid, prolong, restrict
 from wavelit_plugin.model.rotation import rotation
 from wavelit_plugin.wavelets import dwt
@@ -26,6 +27,10 @@ ODD = [(7,), (1,), (5, 8), (1, 3), (1, 1), (3, 5, 4), (1, 2, 1), (1, 1, 1)]
 
 def tokens(grid: tuple[int, ...], rng: torch.Generator, width: int = 8) -> Tensor:
     return torch.randn(2, *grid, width, dtype=torch.float64, generator=rng)
+
+
+def places_of(pyramid: FeaturePyramid, grid: tuple[int, ...]) -> Places:
+    return Places(*rotation(pyramid.vectors, grid), pyramid.waves(grid))
 
 
 def coarse(grid: tuple[int, ...]) -> tuple[int, ...]:
@@ -103,8 +108,8 @@ def test_two_scales_are_a_coarse_correction_of_the_fine_one(
     assert pyramid.fusion is not None
     block, z = pyramid.blocks[0], tokens(grid, rng)
     low = dwt(z.movedim(-1, 1), boundary="open").approximation.movedim(1, -1)
-    y1 = block(low + pyramid.embedding[0], 1, rotation(pyramid.vectors, coarse(grid)))
-    y0 = block(z, 0, rotation(pyramid.vectors, grid))
+    y1 = block(low + pyramid.embedding[0], 1, places_of(pyramid, coarse(grid)))
+    y0 = block(z, 0, places_of(pyramid, grid))
     expected = y0 + pyramid.fusion[0, 0] * prolong(y1 - low, grid)
     assert_close(pyramid(z), expected)
 

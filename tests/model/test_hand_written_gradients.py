@@ -9,8 +9,9 @@ from torch import Tensor
 from torch.autograd import gradcheck, gradgradcheck
 from torch.testing import assert_close
 
-from wavelit_plugin.model import attention, extension, norm
+from wavelit_plugin.model import attention, extension, norm, refinement
 from wavelit_plugin.model.rotation import rotation, wave_vectors
+from wavelit_plugin.wavelets.writing import evaluate
 
 HEADS, PAIRS, GRID = 2, 2, (2, 3)
 WIDTH = 2 * HEADS * PAIRS
@@ -18,18 +19,35 @@ WIDTH = 2 * HEADS * PAIRS
 
 def normalised(rng: torch.Generator) -> tuple[Any, tuple[Tensor, ...]]:
     inputs = random(2, 3, 4, rng=rng), random(4, rng=rng), random(4, rng=rng)
-    return norm._Normalise.apply, inputs
+    return lambda *given: evaluate(norm._Normalise, *given)[0], inputs
 
 
 def features(rng: torch.Generator) -> tuple[Any, tuple[Tensor, ...]]:
-    return attention._Features.apply, (random(2, 3, 16, rng=rng), random(16, rng=rng))
+    def split(projected: Tensor, bias: Tensor) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = evaluate(attention._Features, projected, bias, HEADS)
+        return found
+
+    return split, (random(2, 3, 16, rng=rng), random(16, rng=rng))
 
 
 def attended(rng: torch.Generator) -> tuple[Any, tuple[Tensor, ...]]:
     turned = rotation(wave_vectors(("open", "periodic"), HEADS, PAIRS).double(), GRID)
     shape = (2, GRID[0] * GRID[1], HEADS, 2 * PAIRS)
-    inputs = tuple(random(*shape, rng=rng) for _ in range(3))
-    return lambda q, k, v: attention.centred_attention(q, k, v, turned), inputs
+    pairs = random(2, shape[0], HEADS, shape[1], 2 * PAIRS, rng=rng)
+    value = random(*shape, rng=rng)
+    gain = random(*shape[2:], rng=rng)
+
+    def attend(pairs: Tensor, value: Tensor, gain: Tensor) -> Tensor:
+        positive = attention._positive(pairs)
+        mixed: Tensor = evaluate(attention._CentredAttention, positive, value, gain, *turned)
+        return mixed
+
+    return attend, (pairs, value, gain)
+
+
+def joined(rng: torch.Generator) -> tuple[Any, tuple[Tensor, ...]]:
+    inputs = tuple(random(2, 3, 4, rng=rng) for _ in range(3))
+    return refinement._Joined.apply, inputs
 
 
 def extended(rng: torch.Generator) -> tuple[Any, tuple[Tensor, ...]]:
@@ -41,7 +59,7 @@ def random(*shape: int, rng: torch.Generator) -> Tensor:
     return torch.randn(shape, dtype=torch.float64, generator=rng, requires_grad=True)
 
 
-every_function = pytest.mark.parametrize("make", [normalised, features, attended, extended])
+every_function = pytest.mark.parametrize("make", [normalised, features, attended, joined, extended])
 
 
 @every_function

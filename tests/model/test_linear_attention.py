@@ -1,8 +1,7 @@
 """Attention equals its quadratic definition, and keeps the symmetries that the formula has.
 
 The reference weighs every pair of tokens explicitly, in complex numbers: feature pair j of a head
-is one complex number, which position x turns by the phase 2 pi k_j . x. In the weights of a layer
-the pairs are the two halves of a head, on the way they are neighbours.
+is one complex number of two neighbours, which position x turns by the phase 2 pi k_j . x.
 """
 
 import itertools
@@ -14,7 +13,8 @@ import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from wavelit_plugin.model.attention import LinearAttention, centred_attention
+from wavelit_plugin.model.attention import LinearAttention, Places, centred_attention
+from wavelit_plugin.model.long_waves import WaveFunctions
 from wavelit_plugin.model.rotation import rotation, wave_vectors
 from wavelit_plugin.shapes import Boundary
 
@@ -40,6 +40,11 @@ def pairwise(q: Tensor, k: Tensor, v: Tensor, vectors: Tensor, x: Tensor) -> Ten
         (turned_q @ turned_k.conj().T).real / (count * features**0.5) * (1 + 1 / (z + FLOOR))
     )
     return weight_nm @ (v - v.mean(0)) + v.mean(0)
+
+
+def places_of(boundary: tuple[Boundary, ...], grid: tuple[int, ...]) -> Places:
+    vectors = wave_vectors(boundary, HEADS, PAIRS).double()
+    return Places(*rotation(vectors, grid), WaveFunctions(boundary).double()(grid))
 
 
 def reference(q: Tensor, k: Tensor, v: Tensor, vectors: Tensor, grid: tuple[int, ...]) -> Tensor:
@@ -134,21 +139,27 @@ def test_the_layer_joins_attention_and_a_local_term_behind_a_linear_gate(
     projected = x @ layer.project.weight.T + layer.project.bias
     query, key, value, gate = projected.split(width, dim=-1)
     heads = [t.reshape(2, -1, HEADS, 2 * PAIRS) for t in (query, key, value)]
-    query, key = (t.unflatten(-1, (2, PAIRS)).transpose(-1, -2).flatten(-2) for t in heads[:2])
-    mixed = reference(query, key, heads[2], vectors, grid).reshape(x.shape)
-    placed = layer.local(value) + layer.waves(value)
+    mixed = reference(heads[0], heads[1], heads[2], vectors, grid).reshape(x.shape)
+    places = places_of(boundary, grid)
+    placed = layer.local(value) + layer.waves(value, places.waves)
     gated = (0.1 * layer.gain * mixed + placed) * (1 + gate)
     expected = gated @ layer.out.weight.T + layer.out.bias
-    assert_close(layer(x, rotation(vectors, grid)), expected)
+    step = torch.randn(2, width, dtype=torch.float64, generator=rng)
+    assert_close(layer(x, step[0], places), expected * step[0])
+    each = step.view(2, *(1,) * len(grid), width)
+    assert_close(layer(x, each, places), expected * each)
 
 
 def test_a_new_layer_is_local(rng: torch.Generator) -> None:
     layer = LinearAttention(HEADS * 2 * PAIRS, HEADS, ("periodic",)).double()
-    turned = rotation(wave_vectors(("periodic",), HEADS, PAIRS).double(), (12,))
     x = torch.randn(1, 12, HEADS * 2 * PAIRS, dtype=torch.float64, generator=rng)
     other = x.clone()
     other[:, 6] += 1.0
-    changed = (layer(other, turned) - layer(x, turned)).abs().amax((0, 2)) > 1e-12
-    assert changed.nonzero().flatten().tolist() == [5, 6, 7]
+
+    def changed() -> Tensor:
+        rest = torch.ones(x.shape[-1], dtype=torch.float64), places_of(("periodic",), (12,))
+        return (layer(other, *rest) - layer(x, *rest)).abs().amax((0, 2)) > 1e-12
+
+    assert changed().nonzero().flatten().tolist() == [5, 6, 7]
     torch.nn.init.ones_(layer.gain)
-    assert bool(((layer(other, turned) - layer(x, turned)).abs().amax((0, 2)) > 1e-12).all())
+    assert bool(changed().all())

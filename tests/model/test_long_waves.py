@@ -9,15 +9,29 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from wavelit_plugin.model.long_waves import WAVES, LongWaves
+from wavelit_plugin.model.long_waves import WAVES, LongWaves, WaveFunctions
 from wavelit_plugin.shapes import Boundary
 
 Awake = Callable[[nn.Module], nn.Module]
 WIDTH = 32  # two groups
 
 
-def made(boundary: tuple[Boundary, ...], awake: Awake) -> LongWaves:
-    layer = LongWaves(WIDTH, boundary).double()
+class Layer(nn.Module):
+    """The convolution with the waves that it is given."""
+
+    def __init__(self, boundary: tuple[Boundary, ...], width: int = WIDTH) -> None:
+        super().__init__()
+        self.convolution = LongWaves(width, boundary)
+        self.functions = WaveFunctions(boundary)
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        convolved: Tensor = self.convolution(x, self.functions(tuple(x.shape[1:-1])))
+        return convolved
+
+
+def made(boundary: tuple[Boundary, ...], awake: Awake) -> Layer:
+    layer = Layer(boundary)
     awake(layer)
     return layer
 
@@ -59,7 +73,7 @@ def test_it_is_the_sum_over_all_places_of_matrices_times_cosines(
     chosen = [0, len(places) // 3, len(places) - 1]
     wanted = torch.zeros(2, len(chosen), WIDTH, dtype=torch.float64)
     for place, numbers in enumerate(itertools.product(range(count), repeat=len(grid))):
-        blocks = torch.block_diag(*layer.weight[place].detach())
+        blocks = torch.block_diag(*layer.convolution.weight[place].detach())
         rows = [
             [kernel(numbers, places[i], y, boundary) / len(places) for y in places] for i in chosen
         ]
@@ -78,7 +92,7 @@ def test_where_the_domain_wraps_around_no_place_is_special(
 def test_beyond_a_wall_is_the_mirror_image(awake: Awake, rng: torch.Generator) -> None:
     """The same weights on the domain and its image side by side, which wrap around."""
     layer, v = made(("wall",), awake), tokens(10, rng=rng)
-    around = LongWaves(WIDTH, ("periodic",)).double()
+    around = Layer(("periodic",))
     around.load_state_dict(layer.state_dict())
     both = torch.cat([v, v.flip(1)], dim=1)
     assert_close(around(both)[:, :10], layer(v))
@@ -88,7 +102,7 @@ def test_beyond_a_wall_is_the_mirror_image(awake: Awake, rng: torch.Generator) -
 def test_waves_that_a_small_grid_cannot_show_are_left_out(name: Boundary, awake: Awake) -> None:
     """One token: nothing but the mean, by the matrix of the constant."""
     layer, v = made((name, name), awake), torch.ones(1, 1, 1, WIDTH, dtype=torch.float64)
-    blocks = torch.block_diag(*layer.weight[0].detach())
+    blocks = torch.block_diag(*layer.convolution.weight[0].detach())
     assert_close(layer(v), v @ blocks)
 
 
@@ -105,7 +119,7 @@ def test_a_finer_grid_of_the_same_field_gets_the_same_answer(name: Boundary, awa
 
 
 def test_a_new_layer_adds_nothing(rng: torch.Generator) -> None:
-    layer = LongWaves(WIDTH, ("open", "open")).double()
+    layer = Layer(("open", "open"))
     assert not layer(tokens(4, 5, rng=rng)).any()
 
 

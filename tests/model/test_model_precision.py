@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
-from wavelit_plugin.model.attention import LinearAttention
+from wavelit_plugin.model.attention import SLOWNESS, LinearAttention, Places
 from wavelit_plugin.model.block import Block
 from wavelit_plugin.model.rotation import rotation, wave_vectors
 
@@ -53,14 +53,16 @@ def test_autocast_keeps_the_query_dependent_part_of_attention(rng: torch.Generat
     torch.manual_seed(1)
     layer = LinearAttention(width, heads, ("open", "open"))
     layer.project.bias.data.uniform_(1.0, 2.0)  # so that the mean value is far from zero
-    turned = rotation(wave_vectors(("open", "open"), heads, width // heads // 2), grid)
+    layer.gain.data.fill_(1 / SLOWNESS)
+    vectors = wave_vectors(("open", "open"), heads, width // heads // 2)
+    places = Places(*rotation(vectors, grid), waves=())
     smooth = torch.linspace(0, 3, 32).sin()
     x = torch.randn(2, *grid, width, generator=rng) * smooth[:, None, None]
 
     def query_dependent() -> Tensor:
         pairs, value, _ = layer.features(x)
         mean = value.float().mean(dim=(1, 2), keepdim=True)
-        return layer.attend(pairs, value, turned) - mean
+        return layer.attend(pairs, value, places) - mean
 
     expected = query_dependent()
     with autocast():

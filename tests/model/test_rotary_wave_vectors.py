@@ -33,7 +33,7 @@ def rotated(boundary: tuple[Boundary, ...]) -> list[tuple[float, ...]]:
 def phases(boundary: tuple[Boundary, ...], grid: tuple[int, ...]) -> Tensor:
     """(*grid, head, pair) unit complex numbers."""
     vectors = wave_vectors(boundary, HEADS, PAIRS).double()
-    return torch.complex(*rotation(vectors, grid)).unflatten(0, grid)
+    return torch.complex(*rotation(vectors, grid)).transpose(0, 1).unflatten(0, grid)
 
 
 @every_domain
@@ -108,19 +108,19 @@ def test_coarse_cells_lie_in_the_middle_of_their_fine_ones(
 
 def test_rotation_turns_each_pair_by_its_phase(rng: torch.Generator) -> None:
     vectors = torch.tensor([[[1.0, 2.0]], [[0.0, 0.5]]], dtype=torch.float64)  # 2 heads, 1 pair
-    x = torch.randn(1, 6, 2, 2, dtype=torch.float64, generator=rng)
+    x = torch.randn(1, 2, 6, 2, dtype=torch.float64, generator=rng)
     actual = rotate(x, *rotation(vectors, (2, 3)))
     for token, (i, j) in enumerate(itertools.product(range(2), range(3))):
         at = torch.tensor([(i + 0.5) / 2, (j + 0.5) / 3], dtype=torch.float64)
         for head in range(2):
             angle = 2 * math.pi * float(vectors[head, 0] @ at)
             turn = [[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]]
-            expected = torch.tensor(turn, dtype=torch.float64) @ x[0, token, head]
-            assert_close(actual[0, token, head], expected)
+            expected = torch.tensor(turn, dtype=torch.float64) @ x[0, head, token]
+            assert_close(actual[0, head, token], expected)
 
 
 def test_rotation_keeps_lengths(rng: torch.Generator) -> None:
     vectors = wave_vectors(("open", "periodic"), HEADS, PAIRS).double()
-    x = torch.randn(2, 12, HEADS, 2 * PAIRS, dtype=torch.float64, generator=rng)
+    x = torch.randn(2, HEADS, 12, 2 * PAIRS, dtype=torch.float64, generator=rng)
     turned = rotate(x, *rotation(vectors, (3, 4)))
     assert_close(turned.norm(dim=-1), x.norm(dim=-1))

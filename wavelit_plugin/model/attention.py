@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 
 from wavelit_plugin.model.convolution import DepthwiseConv
 from wavelit_plugin.model.long_waves import LongWaves
+from wavelit_plugin.model.residual import StepLinear
 from wavelit_plugin.model.rotation import rotate
 from wavelit_plugin.shapes import Boundary, Tokens, full_precision
 from wavelit_plugin.wavelets.writing import evaluate, write
@@ -21,6 +23,20 @@ SLOWNESS = 0.1
 """What the trained gain of attention is multiplied by."""
 
 Rotation = tuple[Tensor, Tensor]
+
+
+class Places(NamedTuple):
+    """What of a token grid's places the attention needs, the same for every block.
+
+    Attributes:
+        cosine: (head, token, pair) of the phases that queries and keys are rotated by.
+        sine: likewise.
+        waves: of each axis its longest waves, see WaveFunctions.
+    """
+
+    cosine: Tensor
+    sine: Tensor
+    waves: tuple[Tensor, ...]
 
 
 class LinearAttention(nn.Module):
@@ -35,7 +51,6 @@ class LinearAttention(nn.Module):
     alone, see LongWaves.
     """
 
-    order: Tensor
     one: Tensor
 
     def __init__(self, width: int, heads: int, boundary: tuple[Boundary, ...]) -> None:
@@ -45,36 +60,32 @@ class LinearAttention(nn.Module):
         self.local = DepthwiseConv(width, boundary)
         self.waves = LongWaves(width, boundary)
         self.gain = nn.Parameter(torch.zeros(width))
-        self.out = nn.Linear(width, width)
-        # the halves of a head's queries and keys are rotated together: brought side by side in the
-        # weights, which are small, each pair is one complex number of the product
-        rows = torch.arange(4 * width)
-        pairs = rows[: 2 * width].view(2 * heads, 2, -1).transpose(1, 2)
-        self.register_buffer("order", torch.cat([pairs.flatten(), rows[2 * width :]]), False)
+        self.out = StepLinear(width, width)
         # the 1 of (1 + g), added to the bias instead of every token
-        self.register_buffer("one", (rows >= 3 * width).to(torch.get_default_dtype()), False)
+        one = (torch.arange(4 * width) >= 3 * width).to(torch.get_default_dtype())
+        self.register_buffer("one", one, persistent=False)
 
-    def forward(self, x: Tokens, rotation: Rotation) -> Tokens:
-        """Mix the tokens of (batch, *grid, width)."""
+    def forward(self, x: Tokens, step: Tensor, places: Places) -> Tokens:
+        """Mix the tokens of (batch, *grid, width), and multiply by a step as StepLinear does."""
         pairs, value, gate = self.features(x)
-        mixed = self.attend(pairs, value, rotation).to(value.dtype)
-        gain = (self.gain * SLOWNESS).to(value.dtype)
-        placed = self.local(value) + self.waves(value)
-        return self.out(torch.addcmul(placed, mixed, gain) * gate)
+        mixed = self.attend(pairs, value, places).to(value.dtype)
+        placed = self.local(value) + self.waves(value, places.waves)
+        return self.out((placed + mixed) * gate, step)
 
-    def features(self, x: Tokens) -> tuple[Tokens, Tokens, Tokens]:
-        """Return positive queries and keys beside each other, values, and 1 + gate."""
-        bias = (self.project.bias + self.one)[self.order]
-        projected = F.linear(x, self.project.weight[self.order])
-        pairs, value, gate = evaluate(_Features, projected, bias)
+    def features(self, x: Tokens) -> tuple[Tensor, Tokens, Tokens]:
+        """Return positive queries and keys by head, see _Features, values, and 1 + gate."""
+        projected = F.linear(x, self.project.weight)
+        bias = self.project.bias + self.one
+        pairs, value, gate = evaluate(_Features, projected, bias, self.heads)
         return pairs, value, gate
 
-    def attend(self, pairs: Tokens, value: Tokens, rotation: Rotation) -> Tokens:
-        """Return the global part of the mix, in float32 at least."""
-        tokens = pairs.flatten(1, -2).unflatten(-1, (2 * self.heads, -1))
+    def attend(self, pairs: Tensor, value: Tokens, places: Places) -> Tokens:
+        """Return the global part of the mix times its gain, in float32 at least."""
         # sums over all tokens and 1/z: bf16 loses 40-200 % of the query-dependent part here
         values = full_precision(value).flatten(1, -2).unflatten(-1, (self.heads, -1))
-        return evaluate(_CentredAttention, tokens, values, *rotation).reshape(value.shape)
+        gain = (self.gain * SLOWNESS).view(self.heads, -1)
+        rotation = (places.cosine, places.sine)
+        return evaluate(_CentredAttention, pairs, values, gain, *rotation).reshape(value.shape)
 
 
 def centred_attention(query: Tensor, key: Tensor, value: Tensor, rotation: Rotation) -> Tensor:
@@ -87,122 +98,136 @@ def centred_attention(query: Tensor, key: Tensor, value: Tensor, rotation: Rotat
     (docs/mathematics.md, eq. 5). Centring makes a constant value field pass unchanged whatever
     the weights; 1/z normalises, and the 1 beside it keeps the norm of the query.
     """
-    pairs = _positive(torch.cat([query, key], dim=2))
-    return evaluate(_CentredAttention, pairs, value, *rotation)
+    pairs = _positive(torch.stack([query, key]).transpose(2, 3))
+    gain = value.new_ones(value.shape[2:])
+    return evaluate(_CentredAttention, pairs, value, gain, *rotation)
 
 
 def _positive(x: Tensor) -> Tensor:
-    """elu(x) + 1, by the two operations that the processor is fast at."""
-    return x.clamp(max=0).exp_() + x.clamp(min=0)
+    """elu(x) + 1, by the two operations that the processor is fast at; contiguous."""
+    return _written(torch.add, x.clamp(max=0).exp_(), x.clamp(min=0), shape=x.shape)
 
 
 class _Features(torch.autograd.Function):
-    """(..., 4 width) and its bias to positive queries and keys in float32, values and gate."""
+    """(..., 4 width) and its bias to positive queries and keys in float32, values and gate.
+
+    Queries and keys come out as (2, batch, head, token, feature), since all that is done with them
+    is done head by head.
+    """
 
     @staticmethod
-    def forward(projected: Tensor, bias: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(projected: Tensor, bias: Tensor, heads: int) -> tuple[Tensor, Tensor, Tensor]:
         width, bias = len(bias) // 4, bias.to(projected.dtype)
         sizes = [2 * width, width, width]
         # added here, where every token is read anyway
         pairs, value, gate = map(torch.add, projected.split(sizes, -1), bias.split(sizes))
-        return _positive(full_precision(pairs)), value, gate
+        return _positive(_by_head(full_precision(pairs), heads)), value, gate
 
     @staticmethod
-    def setup_context(ctx: Any, _inputs: tuple[Tensor, ...], output: tuple[Tensor, ...]) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        ctx.heads = inputs[2]
         ctx.save_for_backward(output[0])
 
     @staticmethod
-    def backward(ctx: Any, pairs: Tensor, value: Tensor, gate: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(
+        ctx: Any, pairs: Tensor, value: Tensor, gate: Tensor
+    ) -> tuple[Tensor, Tensor, None]:
         (positive,) = ctx.saved_tensors
         width = value.shape[-1]
         out = value.new_empty(*value.shape[:-1], 4 * width)
         # the derivative of elu(x) + 1 is 1 where it is above 1, and itself below
-        write(out[..., : 2 * width], torch.mul, pairs, positive.clamp(max=1))
+        place = _by_head(out[..., : 2 * width], ctx.heads)
+        write(place, torch.mul, pairs, positive.clamp(max=1))
         out[..., 2 * width : 3 * width] = value
         out[..., 3 * width :] = gate
-        return out, out.flatten(0, -2).sum(0)
+        return out, out.flatten(0, -2).sum(0), None
 
 
 class _CentredAttention(torch.autograd.Function):
-    """``centred_attention`` of (batch, token, 2 head, feature) positive queries and keys.
+    """``centred_attention`` of positive queries and keys (2, batch, head, token, feature).
 
+    Times a gain (head, feature), which multiplies what is summed over the tokens, not the tokens.
     Nothing of the size of the tokens is kept beside what came in.
     """
 
     @staticmethod
-    def forward(pairs: Tensor, value: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    def forward(pairs: Tensor, value: Tensor, gain: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
         with torch.autocast(pairs.device.type, enabled=False):
-            return _attention(pairs, value, cosine, sine)
+            return _attention(pairs, value, gain, cosine, sine)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None, None]:
-        pairs, value, cosine, sine = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
         with torch.autocast(gradient.device.type, enabled=False):
-            found = _attention_gradient(pairs, value, cosine, sine, gradient)
+            found = _attention_gradient(gradient, *ctx.saved_tensors)
         return *found, None, None
 
 
-def _attention(pairs: Tensor, value: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    heads, features = value.shape[2:]
-    mean = value.mean(1, keepdim=True)
-    query, key = _rotate_both(pairs, cosine, sine).split(heads, dim=2)
-    moment = _moments(key, value - mean) * (features**-0.5 / value.shape[1])
-    mixed = _times(query, moment, torch.empty_like(value))
-    return torch.addcmul(mean, mixed, _weight(pairs))
+def _attention(pairs: Tensor, value: Tensor, gain: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
+    tokens, _, features = value.shape[1:]
+    mean, centred = _centred(value)
+    query, key = rotate(pairs, cosine, sine)
+    scaled = (gain * (features**-0.5 / tokens))[:, None]
+    mixed = query @ (key.mT @ centred * scaled)
+    parts = (mean * gain, mixed.transpose(1, 2), _weight(pairs).transpose(1, 2))
+    return _written(torch.addcmul, *parts, shape=value.shape)
 
 
 def _attention_gradient(
-    pairs: Tensor, value: Tensor, cosine: Tensor, sine: Tensor, gradient: Tensor
-) -> tuple[Tensor, Tensor]:
-    tokens, heads, features = value.shape[1:]
+    gradient: Tensor, pairs: Tensor, value: Tensor, gain: Tensor, *rotation: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    tokens, _, features = value.shape[1:]
     scale = features**-0.5 / tokens
-    centred, weight = value - value.mean(1, keepdim=True), _weight(pairs)
-    query, key = _rotate_both(pairs, cosine, sine).split(heads, dim=2)
-    weighted = gradient * weight
-    moment = _moments(key, centred) * scale
-    moment_gradient = _moments(query, weighted) * scale
+    (mean, centred), weight = _centred(value), _weight(pairs)
+    query, key = rotate(pairs, *rotation)
+    weighted = _written(torch.mul, gradient.transpose(1, 2), weight, shape=centred.shape)
+    moment, moment_gradient = key.mT @ centred, query.mT @ weighted
+    summed = gradient.mean(1, keepdim=True)
+    gain_gradient = scale * (moment * moment_gradient).sum((0, 2))
+    gain_gradient = gain_gradient + tokens * (mean * summed).sum((0, 1))
+    scaled = (gain * scale)[:, None]
+    moment, moment_gradient = moment * scaled, moment_gradient * scaled
     turned = torch.empty_like(pairs)
-    _times(weighted, moment.transpose(-1, -2), turned[:, :, :heads])
-    _times(centred, moment_gradient.transpose(-1, -2), turned[:, :, heads:])
+    write(turned[0], torch.matmul, weighted, moment.mT)
+    write(turned[1], torch.matmul, centred, moment_gradient.mT)
     # with o = w m, dL/dw = g . m, and w g . m is the product of the query and its gradient
-    inner = (query * turned[:, :, :heads]).sum(-1, keepdim=True) / weight
-    z_gradient = -inner * (weight - 1).square() * features**-0.5
-    pairs_gradient = _rotate_both(turned, cosine, -sine)
-    unturned, keys = pairs.split(heads, dim=2)
-    pairs_gradient[:, :, :heads].addcmul_(z_gradient, keys.mean(1, keepdim=True))
-    summed = _moments(unturned, z_gradient).transpose(-1, -2).transpose(1, 2)
-    pairs_gradient[:, :, heads:].add_(summed / tokens)
-    value_gradient = _times(key, moment_gradient, torch.empty_like(value))
-    mean_gradient = gradient.mean(1, keepdim=True) - value_gradient.mean(1, keepdim=True)
-    return pairs_gradient, value_gradient.add_(mean_gradient)
+    inner = (query * turned[0]).sum(-1, keepdim=True) / weight
+    z_gradient = inner * (weight - 1).square() * -(features**-0.5)
+    cosine, sine = rotation
+    pairs_gradient = rotate(turned, cosine, -sine)
+    pairs_gradient[0].addcmul_(z_gradient, pairs[1].mean(2, keepdim=True))
+    pairs_gradient[1].add_(z_gradient.mT @ pairs[0], alpha=1 / tokens)
+    value_gradient = (key @ moment_gradient).transpose(1, 2)
+    mean_gradient = summed * gain - value_gradient.mean(1, keepdim=True)
+    value_gradient = _written(torch.add, value_gradient, mean_gradient, shape=value.shape)
+    return pairs_gradient, value_gradient, gain_gradient
 
 
-def _rotate_both(pairs: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotate the queries and the keys of (batch, token, 2 head, feature)."""
-    both = pairs.unflatten(2, (2, -1))
-    return rotate(both, cosine[:, None], sine[:, None]).flatten(2, 3)
+def _by_head(pairs: Tensor, heads: int) -> Tensor:
+    """View (batch, *grid, 2 head feature) as (2, batch, head, token, feature)."""
+    return pairs.flatten(1, -2).unflatten(-1, (2, heads, -1)).permute(2, 0, 3, 1, 4)
+
+
+def _centred(value: Tensor) -> tuple[Tensor, Tensor]:
+    """(batch, 1, head, feature) mean over the tokens, and (batch, head, token, feature) rest."""
+    mean = value.mean(1, keepdim=True)
+    shape = value.transpose(1, 2).shape
+    rest = _written(torch.sub, value.transpose(1, 2), mean.transpose(1, 2), shape=shape)
+    return mean, rest
 
 
 def _weight(pairs: Tensor) -> Tensor:
-    """(batch, token, head, 1): 1 + 1/z."""
-    query, key = pairs.chunk(2, dim=2)
-    mean = key.mean(1).unsqueeze(-1) * pairs.shape[-1] ** -0.5
-    z = _times(query, mean, pairs.new_empty(*query.shape[:3], 1))
+    """(batch, head, token, 1): 1 + 1/z."""
+    query, key = pairs
+    z = query @ (key.mean(2) * pairs.shape[-1] ** -0.5).unsqueeze(-1)
     return 1 + 1 / (z + _FLOOR)
 
 
-def _moments(left: Tensor, right: Tensor) -> Tensor:
-    """Sum over the tokens of the outer products: (batch, head, feature, feature)."""
-    pairs = zip(left.unbind(2), right.unbind(2), strict=True)
-    return torch.stack([torch.bmm(a.transpose(1, 2), b) for a, b in pairs], dim=1)
-
-
-def _times(tokens: Tensor, matrices: Tensor, out: Tensor) -> Tensor:
-    """Multiply (batch, token, head, feature) by one matrix a head, without a copy of the tokens."""
-    for head in range(tokens.shape[2]):
-        out[:, :, head].baddbmm_(tokens[:, :, head], matrices[:, head], beta=0)
-    return out
+def _written(operation: Callable[..., Tensor], *inputs: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Return the result of an operation, contiguous whatever the layout of the inputs."""
+    place = inputs[0].new_empty(shape)
+    write(place, operation, *inputs)
+    return place

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
-from wavelit_plugin.model.attention import LinearAttention, Rotation
+from wavelit_plugin.model.attention import LinearAttention, Places
 from wavelit_plugin.model.convolution import DepthwiseConv
 from wavelit_plugin.model.norm import GroupRMS
+from wavelit_plugin.model.residual import StepLinear
 from wavelit_plugin.shapes import Boundary, Tokens
 
 _FIRST_STEP = 0.5  # of both residual branches
@@ -24,12 +25,12 @@ class GatedFeedForward(nn.Module):
         super().__init__()
         self.expand = nn.Linear(width, 4 * width)
         self.local = DepthwiseConv(4 * width, boundary)
-        self.out = nn.Linear(2 * width, width)
+        self.out = StepLinear(2 * width, width)
 
-    def forward(self, x: Tokens) -> Tokens:
-        """Mix the features of each token and its neighbours."""
+    def forward(self, x: Tokens, step: Tensor) -> Tokens:
+        """Mix the features of each token and its neighbours, and multiply as StepLinear does."""
         value, gate = self.local(self.expand(x)).chunk(2, dim=-1)
-        return self.out(value * F.silu(gate))
+        return self.out(value * F.silu(gate), step)
 
 
 class Block(nn.Module):
@@ -57,26 +58,23 @@ class Block(nn.Module):
         self.offset = nn.Parameter(torch.zeros(6, width)) if modulated else None
 
     def forward(
-        self, x: Tokens, scale: int, rotation: Rotation, modulation: Tensor | None = None
+        self, x: Tokens, scale: int, places: Places, modulation: Tensor | None = None
     ) -> Tokens:
         """Advance the tokens of one scale."""
         x = x + self.position(x)
-        attend = partial(self.attention, rotation=rotation)
-        x = self._advance(0, attend, x, scale, modulation)
-        return self._advance(1, self.feed_forward, x, scale, modulation)
+        attend = partial(self.attention, places=places)
+        changes: list[Callable[..., Tokens]] = [attend, self.feed_forward]
+        steps = zip(changes, self.norms, self.steps.unbind(), strict=True)
+        for branch, (change, norm, step) in enumerate(steps):
+            x = x + change(*self._modulated(branch, norm(x, scale), step, modulation))
+        return x
 
-    def _advance(
-        self,
-        branch: int,
-        change: Callable[[Tokens], Tokens],
-        x: Tokens,
-        scale: int,
-        modulation: Tensor | None,
-    ) -> Tokens:
-        h, step = self.norms[branch](x, scale), self.steps[branch]
-        if modulation is not None and self.offset is not None:
-            per_branch = (modulation + self.offset).unflatten(1, (2, 3))[:, branch]
-            aligned = per_branch.view(-1, 3, *(1,) * (x.ndim - 2), x.shape[-1])
-            shift, stretch, gate = aligned.unbind(1)
-            h, step = torch.addcmul(shift, h, 1 + stretch), step * (1 + gate)
-        return torch.addcmul(x, change(h), step)
+    def _modulated(
+        self, branch: int, h: Tokens, step: Tensor, modulation: Tensor | None
+    ) -> tuple[Tokens, Tensor]:
+        if modulation is None or self.offset is None:
+            return h, step
+        per_branch = (modulation + self.offset).unflatten(1, (2, 3))[:, branch]
+        aligned = per_branch.view(-1, 3, *(1,) * (h.ndim - 2), h.shape[-1])
+        shift, stretch, gate = aligned.unbind(1)
+        return torch.addcmul(shift, h, 1 + stretch), step * (1 + gate)

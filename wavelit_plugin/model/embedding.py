@@ -84,9 +84,9 @@ def _positions(grid: tuple[int, ...], boundary: tuple[Boundary, ...], like: Tens
     features = []
     for axis, name in enumerate(boundary):
         if name != "periodic":
-            centre = 2 * _centres(grid, axis, like) - 1
+            centre = _centres(grid, axis, like)
             features += [centre, 1 - centre.abs()]
-    return torch.stack(features, dim=-1).to(like.dtype)
+    return torch.stack(features, dim=-1)
 
 
 def _phases(grid: tuple[int, ...], boundary: tuple[Boundary, ...], like: Tensor) -> Tensor:
@@ -94,13 +94,13 @@ def _phases(grid: tuple[int, ...], boundary: tuple[Boundary, ...], like: Tensor)
     features = []
     for axis, name in enumerate(boundary):
         if name == "periodic":
-            turn = 2 * math.pi * _centres(grid, axis, like)
+            turn = math.pi * (_centres(grid, axis, like) + 1)
             features += [wave(count * turn) for count in WAVES for wave in (torch.cos, torch.sin)]
-    return torch.stack(features, dim=-1).to(like.dtype)
+    return torch.stack(features, dim=-1)
 
 
 def _centres(grid: tuple[int, ...], axis: int, like: Tensor) -> Tensor:
-    """Where the tokens' centres are on an axis, in 0..1, for every token of the grid."""
+    """Where the tokens' centres are on an axis, in -1..1, for every token of the grid."""
     size = grid[axis]
-    centre = (torch.arange(size, device=like.device, dtype=like.dtype) + 0.5) / size
+    centre = torch.arange(1 - size, size, 2, device=like.device, dtype=like.dtype) / size
     return centre.view([size if a == axis else 1 for a in range(len(grid))]).expand(grid)

@@ -34,43 +34,76 @@ class LongWaves(nn.Module):
         numbers = self.count ** len(boundary)
         self.weight = nn.Parameter(torch.zeros(numbers, width // group, group, group))
 
-    def forward(self, x: Tokens) -> Tokens:
-        """Convolve (batch, *grid, width); sums over all tokens are in float32 at least."""
-        with torch.autocast(x.device.type, enabled=False):
-            return self._convolved(full_precision(x)).to(x.dtype)
+    def forward(self, x: Tokens, waves: tuple[Tensor, ...]) -> Tokens:
+        """Convolve (batch, *grid, width), given the WaveFunctions of its grid.
 
-    def _convolved(self, x: Tokens) -> Tokens:
-        grid = x.shape[1:-1]
-        functions, numbers = [], torch.zeros((), dtype=torch.int64, device=x.device)
-        for size, name in zip(grid, self.boundary, strict=True):
-            found, number = waves(size, self.count, name, x)
-            functions.append(found)
-            numbers = numbers[..., None] * self.count + number
-        for axis, found in enumerate(functions, start=1):
-            x = _along(axis, found.T / len(found), x)
-        spectrum = x.flatten(1, -2).unflatten(-1, self.weight.shape[1:3])
-        mixed = torch.einsum("bmgi,mgio->bmgo", spectrum, self.weight[numbers.flatten()])
-        x = mixed.reshape(x.shape)
-        for axis, found in enumerate(functions, start=1):
+        Sums over all tokens are in float32 at least.
+        """
+        with torch.autocast(x.device.type, enabled=False):
+            return self._convolved(full_precision(x), waves).to(x.dtype)
+
+    def _convolved(self, x: Tokens, waves: tuple[Tensor, ...]) -> Tokens:
+        for axis, found in enumerate(waves, start=1):
+            x = _along(axis, found.T, x)
+        spectrum = x
+        x = self._mixed(spectrum).reshape(spectrum.shape)
+        for axis, found in enumerate(waves, start=1):
             x = _along(axis, found, x)
         return x
 
+    def _mixed(self, spectrum: Tensor) -> Tensor:
+        """Multiply (batch, *wave, width) by the matrices of the waves' numbers."""
+        ndim, groups = spectrum.ndim - 2, self.weight.shape[1:3]
+        for axis in reversed(range(1, ndim + 1)):  # phases are told apart from numbers
+            spectrum = spectrum.unflatten(axis, (-1, self.count))
+        phases, numbers = range(1, 2 * ndim, 2), range(2, 2 * ndim + 1, 2)
+        order = (0, *phases, *numbers, 2 * ndim + 1)
+        sorted_ = spectrum.permute(order)
+        flat = sorted_.reshape(-1, len(self.weight), *groups)
+        mixed = torch.einsum("pmgi,mgio->pmgo", flat, self.weight).reshape(sorted_.shape)
+        return mixed.permute([order.index(axis) for axis in range(len(order))])
 
-def waves(size: int, count: int, boundary: Boundary, like: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the ``count`` longest waves at the cell centres of an axis, and their numbers.
 
-    (size, function) of mean square 1, and (function,) in 0..count-1. Those that a grid of this
-    size cannot tell from longer ones are zero.
+class WaveFunctions(nn.Module):
+    """The longest waves of every axis of a grid, at the centres of its cells.
+
+    For each axis (size, wave), orthonormal as far as the axis can show them; those that it cannot
+    tell from longer ones are zero. Waves are counted by number, and where the axis wraps around the
+    sines come after all cosines.
     """
-    centre = (torch.arange(size, device=like.device, dtype=like.dtype) + 0.5) / size
-    number = torch.arange(count, device=like.device)
-    turns = math.pi * centre[:, None] * number
-    height = (2 - (number == 0).to(like.dtype)).sqrt()
-    if boundary != "periodic":
-        return torch.cos(turns) * (height * (number < size)), number
-    height = height * ((2 * number < size) | (number == 0))
-    pair = [torch.cos(2 * turns) * height, (torch.sin(2 * turns) * height)[:, 1:]]
-    return torch.cat(pair, dim=1), torch.cat([number, number[1:]])
+
+    def __init__(self, boundary: tuple[Boundary, ...]) -> None:
+        super().__init__()
+        self.boundary, self.count = boundary, WAVES[len(boundary)]
+        number = torch.arange(self.count)
+        cosine, sine = (number > 0) + 1.0, 2.0 * (number > 0)
+        # numbers that every precision has, so that the model may be of any: half turns, their lead,
+        # and squares of heights
+        for name, values in (
+            ("number", torch.stack([number, number]).to(cosine)),
+            ("lead", torch.tensor([0.0, 0.5])[:, None].expand(2, self.count)),
+            ("square", torch.stack([cosine, sine])),
+        ):
+            self.register_buffer(name, values.flatten(), persistent=False)
+
+    number: Tensor
+    lead: Tensor
+    square: Tensor
+
+    def forward(self, grid: tuple[int, ...]) -> tuple[Tensor, ...]:
+        """Return the waves of each axis."""
+        return tuple(self._of(size, name) for size, name in zip(grid, self.boundary, strict=True))
+
+    def _of(self, size: int, boundary: Boundary) -> Tensor:
+        turns = 2 if boundary == "periodic" else 1  # half ones a number
+        number, lead, square = (
+            part[: turns * self.count] for part in (self.number, self.lead, self.square)
+        )
+        centre = torch.arange(0.5, size, dtype=number.dtype, device=number.device)[:, None]
+        phase = torch.addcmul(-math.pi * lead, centre, number, value=turns * math.pi / size)
+        if size < turns * self.count:
+            square = square * ((turns * number < size) | (number == 0))
+        return phase.cos() * (square / size).sqrt()
 
 
 def _along(axis: int, matrix: Tensor, x: Tokens) -> Tokens:

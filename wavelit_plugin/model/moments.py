@@ -47,7 +47,7 @@ class Moments(nn.Module):
 
     def clear(self) -> None:
         """Forget everything observed."""
-        for buffer in self.buffers():
+        for buffer in (self.samples, self.mean, self.products):
             buffer.zero_()
 
     def _mean_per_band(self, product: Tensor) -> Tensor:

@@ -25,29 +25,36 @@ class GroupRMS(nn.Module):
 
     def forward(self, x: Tokens, scale: int = 0) -> Tokens:
         """Normalise (batch, *grid, width) with the gain of one scale."""
-        flat = evaluate(_Normalise, x.flatten(1, -2), self.gain[scale], self.shift[scale])
+        flat, _ = evaluate(_Normalise, x.flatten(1, -2), self.gain[scale], self.shift[scale])
         return flat.view(x.shape)
 
 
 class _Normalise(torch.autograd.Function):
-    """Keeps its input only, and reads it once more on the way back."""
+    """Of (batch, token, feature), and the inverse root mean squares as a second output.
+
+    Keeps these and its input only.
+    """
 
     @staticmethod
-    def forward(x: Tensor, gain: Tensor, shift: Tensor) -> Tensor:
-        return torch.addcmul(shift, x, _inverse_rms(x) * gain)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[:2])
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        x, gain = ctx.saved_tensors
+    def forward(x: Tensor, gain: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
         inverse = _inverse_rms(x)
-        inner = (gradient * x).sum(1, keepdim=True)
-        along = (inner * gain).sum(-1, keepdim=True) * inverse.pow(3) / x[0].numel()
-        x_gradient = torch.addcmul(gradient * (inverse * gain), x, along, value=-1)
-        return x_gradient, (inner * inverse).sum((0, 1)), gradient.sum((0, 1))
+        return torch.addcmul(shift, x, inverse * gain), inverse
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: tuple[Tensor, Tensor]) -> None:
+        ctx.mark_non_differentiable(output[1])
+        ctx.save_for_backward(*inputs[:2], output[1])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, gain, inverse = ctx.saved_tensors
+        if torch.is_grad_enabled():  # to be differentiated again, also by way of the inverse
+            inverse = _inverse_rms(x)
+        inner = (gradient * x).sum(1)
+        gained = inverse * gain
+        along = (inner @ gain).view_as(inverse) * inverse.pow(3)
+        x_gradient = torch.addcmul(gradient * gained, x, along, value=-1 / x[0].numel())
+        return x_gradient, inverse.flatten() @ inner, gradient.sum((0, 1))
 
 
 def _inverse_rms(x: Tensor) -> Tensor:

@@ -7,9 +7,10 @@ import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
 from wavelit_plugin.model import recompute
-from wavelit_plugin.model.attention import Rotation
+from wavelit_plugin.model.attention import Places
 from wavelit_plugin.model.block import Block
 from wavelit_plugin.model.config import WaveLiTConfig
+from wavelit_plugin.model.long_waves import WaveFunctions
 from wavelit_plugin.model.rotation import rotation, wave_vectors
 from wavelit_plugin.shapes import Tokens, full_precision
 
@@ -51,13 +52,13 @@ class FeaturePyramid(nn.Module):
         pairs = config.width // config.heads // 2
         vectors = wave_vectors(config.axes, config.heads, pairs)
         self.register_buffer("vectors", vectors, persistent=False)
+        self.waves = WaveFunctions(config.axes)
 
     def forward(self, x: Tokens, modulation: Tensor | None = None) -> Tokens:
         """Run all blocks on (batch, *grid, width)."""
-        vectors = full_precision(self.vectors)
-        rotations = [rotation(vectors, grid) for grid in self._grids(x)]
+        places = [self._places(grid) for grid in self._grids(x)]
         for depth, block in enumerate(self.blocks):
-            x = self._advance(depth, block, x, rotations, modulation)
+            x = self._advance(depth, block, x, places, modulation)
         return x
 
     def _advance(
@@ -65,7 +66,7 @@ class FeaturePyramid(nn.Module):
         depth: int,
         block: nn.Module,
         x: Tokens,
-        rotations: list[Rotation],
+        places: list[Places],
         modulation: Tensor | None,
     ) -> Tokens:
         inputs = [x]
@@ -75,12 +76,15 @@ class FeaturePyramid(nn.Module):
         for scale in reversed(range(self.scales)):
             z = inputs[scale]
             start = z if self.embedding is None or not scale else z + self.embedding[scale - 1]
-            known = (scale, rotations[scale], modulation)
+            known = (scale, places[scale], modulation)
             y = recompute.run(block, start, *known, again=self.checkpointing)
             if correction is not None and self.fusion is not None:
                 y = y + self.fusion[depth, scale] * prolong(correction, tuple(z.shape[1:-1]))
             correction = y - z
         return y
+
+    def _places(self, grid: tuple[int, ...]) -> Places:
+        return Places(*rotation(full_precision(self.vectors), grid), self.waves(grid))
 
     def _grids(self, x: Tokens) -> list[tuple[int, ...]]:
         grids = [tuple(x.shape[1:-1])]

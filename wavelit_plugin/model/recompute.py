@@ -15,6 +15,7 @@ def run(call: Callable[..., Tensor], *inputs: Any, again: bool) -> Tensor:
     is computed the module may see others.
     """
     if again and torch.is_grad_enabled():
-        result: Tensor = checkpoint(call, *inputs, use_reentrant=False)
-        return result
+        # nothing is drawn at random in there
+        kept: Tensor = checkpoint(call, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return kept
     return call(*inputs)

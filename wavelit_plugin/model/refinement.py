@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
@@ -12,6 +13,7 @@ from wavelit_plugin.model import recompute
 from wavelit_plugin.model.convolution import filter_extended
 from wavelit_plugin.shapes import Boundary, Field
 from wavelit_plugin.wavelets.padding import crop, pad_to_levels
+from wavelit_plugin.wavelets.writing import evaluate
 
 LAYERS = 5
 """Convolutions of the refinement."""
@@ -84,7 +86,8 @@ class Refinement(nn.Module):
 
     def joined(self, linear: Tensor, curved: Tensor, answer: Tensor) -> Tensor:
         """Return what the last convolution sees, of (batch, *space, channel) each."""
-        return torch.addcmul(linear + curved + answer, linear, torch.tanh(answer))
+        joined: Tensor = evaluate(_Joined, linear, torch.tanh(answer), curved + answer)
+        return joined
 
     def _answer(self, curved: Tensor, layers: list[Layer]) -> Tensor:
         """What the cells of two points an axis make of the first features."""
@@ -95,6 +98,23 @@ class Refinement(nn.Module):
 
     def _filter(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return filter_extended(x, weight, bias, self.boundary)
+
+
+class _Joined(torch.autograd.Function):
+    """``linear (1 + share) + rest``, in one pass over the points for each gradient."""
+
+    @staticmethod
+    def forward(linear: Tensor, share: Tensor, rest: Tensor) -> Tensor:
+        return torch.addcmul(rest + linear, linear, share)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
+        ctx.save_for_backward(*inputs[:2])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        linear, share = ctx.saved_tensors
+        return torch.addcmul(gradient, gradient, share), gradient * linear, gradient
 
 
 def cells(x: Tensor) -> Tensor:

@@ -33,23 +33,21 @@ def wave_vectors(boundary: tuple[Boundary, ...], heads: int, pairs: int) -> Tens
 
 
 def rotation(vectors: Tensor, grid: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return cosine and sine of every phase, each (token, head, pair), in the vectors' dtype.
+    """Return cosine and sine of every phase, each (head, token, pair), in the vectors' dtype.
 
     Positions are cell centres (i + 1/2)/n, so a coarser grid of the same domain stays aligned.
     """
     phase = vectors.new_zeros((*grid, *vectors.shape[:2]))
     for axis, size in enumerate(grid):
-        centre = (torch.arange(size, device=vectors.device, dtype=vectors.dtype) + 0.5) / size
-        turns = 2 * math.pi * centre[:, None, None] * vectors[..., axis]
-        phase = phase + turns.view(
-            *(size if a == axis else 1 for a in range(len(grid))), *vectors.shape[:2]
-        )
-    flat = phase.flatten(0, len(grid) - 1)
+        centre = torch.arange(0.5, size, device=vectors.device, dtype=vectors.dtype)
+        aligned = centre.view(*(size if a == axis else 1 for a in range(len(grid))), 1, 1)
+        phase = torch.addcmul(phase, aligned, vectors[..., axis], value=2 * math.pi / size)
+    flat = phase.flatten(0, len(grid) - 1).transpose(0, 1).contiguous()
     return flat.cos(), flat.sin()
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotate (..., token, head, 2 * pair) features, two neighbours being a pair."""
+    """Rotate (..., head, token, 2 * pair) features, two neighbours being a pair."""
     pairs = x.unflatten(-1, (-1, 2))
     if torch.compiler.is_compiling():  # it has no kernels for complex numbers
         return _turn(pairs, cosine, sine)

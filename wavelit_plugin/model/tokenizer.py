@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
-from torch import Tensor
+from torch import Tensor, nn
 
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.shapes import Field, Tokens
 from wavelit_plugin.wavelets import Pyramid, dwt, idwt
 
 
-class Bands:
+class Bands(nn.Module):
     """The order in which the coefficients of one token stand beside each other.
 
     A token covers ``2**levels`` points an axis and holds as many coefficients of each channel:
@@ -20,22 +20,30 @@ class Bands:
     are one band.
     """
 
+    band: Tensor
+    share: Tensor
+
     def __init__(self, ndim: int, levels: int) -> None:
+        super().__init__()
         orientations = 2**ndim - 1
         self.count = 1 + levels * orientations
         self.sizes = [1]
         for depth in range(levels):
             self.sizes += [2 ** (ndim * depth)] * orientations
+        # of a coefficient its band, of a band its share of the coefficients, a power of two; kept
+        # where the model is, since a GPU would wait for what is sent to it in every step
+        sizes = torch.tensor(self.sizes)
+        band = torch.arange(self.count).repeat_interleave(sizes, output_size=sum(self.sizes))
+        self.register_buffer("band", band, persistent=False)
+        self.register_buffer("share", sizes / sizes.sum(), persistent=False)
 
     def spread(self, values: Tensor) -> Tensor:
         """Repeat (..., band) values for each coefficient of a token: (..., coefficient)."""
-        sizes = torch.tensor(self.sizes, device=values.device)
-        return values.repeat_interleave(sizes, dim=-1, output_size=sum(self.sizes))
+        return values.index_select(-1, self.band)
 
     def mean(self, values: Tensor) -> Tensor:
         """Average (..., band) values over the coefficients of a token."""
-        sizes = torch.tensor(self.sizes, device=values.device, dtype=values.dtype)
-        return (values * sizes).sum(-1) / sizes.sum()
+        return values @ self.share.to(values.dtype)
 
 
 def tokenize(u: Field, config: WaveLiTConfig, levels: int | None = None) -> Tokens:

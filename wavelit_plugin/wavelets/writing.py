@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 
-def evaluate(function: type[torch.autograd.Function], *inputs: Tensor) -> Any:
+def evaluate(function: type[torch.autograd.Function], *inputs: Any) -> Any:
     """Apply a Function, or under the compiler its formula."""
     if torch.compiler.is_compiling():
         return function.forward(*inputs)

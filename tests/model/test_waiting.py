@@ -1,0 +1,65 @@
+"""Once the statistics are known a step needs nothing of the host, for which a GPU would wait."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from wavelit_plugin.loss import WaveletLoss
+from wavelit_plugin.model import WaveLiT
+from wavelit_plugin.model.conditions import SAMPLES
+
+FROM_HOST = {torch.ops.aten.lift_fresh.default}  # values of Python made a tensor
+TO_HOST = {torch.ops.aten._local_scalar_dense.default}  # and the other way round
+
+
+class Watch(TorchDispatchMode):
+    """Note what passes between the host and the tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: list[str] = []
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Collection[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        if func in FROM_HOST | TO_HOST:
+            self.seen.append(func.name())
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"ndim": 1, "levels": 2, "noise": 0.1},
+        {"ndim": 2, "scales": 2, "boundary": ("periodic", "wall"), "conditions": 2},
+        {"ndim": 2, "wavelet": "db4", "boundary": "periodic"},
+        {"ndim": 3, "scales": 2, "activation_checkpointing": True},
+    ],
+)
+def test_a_training_step_passes_nothing_to_or_from_the_host(
+    knobs: dict[str, Any], build: Callable[..., WaveLiT], rng: torch.Generator
+) -> None:
+    model, loss = build(**knobs).train(), WaveletLoss()
+    u = torch.randn(3, 2, *(6,) * knobs["ndim"], dtype=torch.float64, generator=rng)
+    condition = u.new_ones(3, 2) if "conditions" in knobs else None
+    target = u[:, :1].clone()
+    model(u, condition)  # the first batch tells the trained grid
+    if model.condition is not None:  # and the last of many how conditions are distributed
+        model.condition.samples.fill_(SAMPLES)
+        model.load_state_dict(model.state_dict())
+    with Watch() as watch:
+        loss(model(u, condition), target).backward()
+    assert watch.seen == []
+
+
+def test_the_watch_sees_both_directions() -> None:
+    with Watch() as watch:
+        float(torch.tensor([1.0, 2.0]).sum())
+    assert watch.seen == ["aten::lift_fresh", "aten::_local_scalar_dense"]
