@@ -41,11 +41,7 @@ POINTS = 8 * 256**2
 
 
 def batch_of(size: int, ndim: int, most: int) -> int:
-    """Return how many samples of this size make a batch.
-
-    >>> batch_of(64, 2, 8), batch_of(512, 2, 8), batch_of(128, 3, 8)
-    (8, 2, 1)
-    """
+    """Return how many samples of this size make a batch."""
     return max(1, min(most, POINTS // size**ndim))
 
 
