@@ -106,6 +106,20 @@ def test_waves_that_a_small_grid_cannot_show_are_left_out(name: Boundary, awake:
     assert_close(layer(v), v @ blocks)
 
 
+@pytest.mark.parametrize("name", ["periodic", "wall"])
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 7, 8, 16])
+def test_the_waves_of_a_grid_are_orthonormal_or_zero(size: int, name: Boundary) -> None:
+    (found,) = WaveFunctions((name,)).double()((size,))
+    products = found.T @ found
+    shown = products.diagonal() > 0.5
+    assert_close(products, torch.diag(shown.double()), rtol=0.0, atol=1e-12)
+    count = WAVES[1]
+    if name == "wall":
+        assert int(shown.sum()) == min(size, count)
+    else:  # below half as many waves as points, each as cosine and sine but the constant
+        assert int(shown.sum()) == 2 * min((size - 1) // 2, count - 1) + 1
+
+
 @pytest.mark.parametrize("name", ["periodic", "open"])
 def test_a_finer_grid_of_the_same_field_gets_the_same_answer(name: Boundary, awake: Awake) -> None:
     layer, found = made((name,), awake), []

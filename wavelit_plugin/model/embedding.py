@@ -94,7 +94,7 @@ def _phases(grid: tuple[int, ...], boundary: tuple[Boundary, ...], like: Tensor)
     features = []
     for axis, name in enumerate(boundary):
         if name == "periodic":
-            turn = math.pi * (_centres(grid, axis, like) + 1)
+            turn = math.pi * _centres(grid, axis, like)
             features += [wave(count * turn) for count in WAVES for wave in (torch.cos, torch.sin)]
     return torch.stack(features, dim=-1)
 

@@ -45,22 +45,21 @@ class LongWaves(nn.Module):
     def _convolved(self, x: Tokens, waves: tuple[Tensor, ...]) -> Tokens:
         for axis, found in enumerate(waves, start=1):
             x = _along(axis, found.T, x)
-        spectrum = x
-        x = self._mixed(spectrum).reshape(spectrum.shape)
+        x = self._mixed(x).reshape(x.shape)
         for axis, found in enumerate(waves, start=1):
             x = _along(axis, found, x)
         return x
 
     def _mixed(self, spectrum: Tensor) -> Tensor:
-        """Multiply (batch, *wave, width) by the matrices of the waves' numbers."""
+        """Multiply (batch, *wave, width) by the matrix of each wave's number for any phase."""
         ndim, groups = spectrum.ndim - 2, self.weight.shape[1:3]
-        for axis in reversed(range(1, ndim + 1)):  # phases are told apart from numbers
+        for axis in reversed(range(1, ndim + 1)):
             spectrum = spectrum.unflatten(axis, (-1, self.count))
         phases, numbers = range(1, 2 * ndim, 2), range(2, 2 * ndim + 1, 2)
         order = (0, *phases, *numbers, 2 * ndim + 1)
-        sorted_ = spectrum.permute(order)
-        flat = sorted_.reshape(-1, len(self.weight), *groups)
-        mixed = torch.einsum("pmgi,mgio->pmgo", flat, self.weight).reshape(sorted_.shape)
+        apart = spectrum.permute(order)
+        flat = apart.reshape(-1, len(self.weight), *groups)
+        mixed = torch.einsum("pmgi,mgio->pmgo", flat, self.weight).reshape(apart.shape)
         return mixed.permute([order.index(axis) for axis in range(len(order))])
 
 
@@ -72,23 +71,22 @@ class WaveFunctions(nn.Module):
     sines come after all cosines.
     """
 
+    number: Tensor
+    lead: Tensor
+    square: Tensor
+
     def __init__(self, boundary: tuple[Boundary, ...]) -> None:
         super().__init__()
         self.boundary, self.count = boundary, WAVES[len(boundary)]
         number = torch.arange(self.count)
-        cosine, sine = (number > 0) + 1.0, 2.0 * (number > 0)
         # numbers that every precision has, so that the model may be of any: half turns, their lead,
         # and squares of heights
         for name, values in (
-            ("number", torch.stack([number, number]).to(cosine)),
-            ("lead", torch.tensor([0.0, 0.5])[:, None].expand(2, self.count)),
-            ("square", torch.stack([cosine, sine])),
+            ("number", number.repeat(2).float()),
+            ("lead", torch.tensor([0.0, 0.5]).repeat_interleave(self.count)),
+            ("square", 1.0 + (number > 0).repeat(2)),
         ):
-            self.register_buffer(name, values.flatten(), persistent=False)
-
-    number: Tensor
-    lead: Tensor
-    square: Tensor
+            self.register_buffer(name, values, persistent=False)
 
     def forward(self, grid: tuple[int, ...]) -> tuple[Tensor, ...]:
         """Return the waves of each axis."""
