@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from wavelit_plugin.compare import cost
@@ -84,31 +85,34 @@ def peak_bytes(call: Callable[[], object], device: str) -> int:
     return cost.peak_bytes(call, torch.device(device))
 
 
-class Operations(TorchDispatchMode):
-    """Count the operations that torch dispatches inside of it, views and allocations left out."""
+class Dispatched(TorchDispatchMode):
+    """Note the operations that torch dispatches inside of it."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.count = 0
+        self.seen: list[OpOverload] = []
 
     def __torch_dispatch__(
         self,
-        func: Any,
+        func: OpOverload,
         types: Collection[type],
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Count, and do it."""
-        self.count += not (func.is_view or "empty" in func.name())
+        """Note it, and do it."""
+        self.seen.append(func)
         return func(*args, **(kwargs or {}))
 
 
 def operations_count(call: Callable[[], object]) -> int:
-    """Return how many operations a call dispatches: about the kernels that a GPU has to launch."""
+    """Return how many operations a call dispatches: about the kernels that a GPU has to launch.
+
+    Views and allocations are left out.
+    """
     call()
-    with Operations() as operations:
+    with Dispatched() as dispatched:
         call()
-    return operations.count
+    return sum(not (func.is_view or "empty" in func.name()) for func in dispatched.seen)
 
 
 def write_results(

@@ -1,12 +1,12 @@
 """Once the statistics are known a step needs nothing of the host, for which a GPU would wait."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
+from benchmarks.harness import Dispatched
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import WaveLiT
 from wavelit_plugin.model.conditions import SAMPLES
@@ -15,23 +15,8 @@ FROM_HOST = {torch.ops.aten.lift_fresh.default}  # values of Python made a tenso
 TO_HOST = {torch.ops.aten._local_scalar_dense.default}  # and the other way round
 
 
-class Watch(TorchDispatchMode):
-    """Note what passes between the host and the tensors."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.seen: list[str] = []
-
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Collection[type],
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        if func in FROM_HOST | TO_HOST:
-            self.seen.append(func.name())
-        return func(*args, **(kwargs or {}))
+def passed(dispatched: Dispatched) -> list[str]:
+    return [func.name() for func in dispatched.seen if func in FROM_HOST | TO_HOST]
 
 
 @pytest.mark.parametrize(
@@ -54,12 +39,12 @@ def test_a_training_step_passes_nothing_to_or_from_the_host(
     if model.condition is not None:  # and the last of many how conditions are distributed
         model.condition.samples.fill_(SAMPLES)
         model.load_state_dict(model.state_dict())
-    with Watch() as watch:
+    with Dispatched() as dispatched:
         loss(model(u, condition), target).backward()
-    assert watch.seen == []
+    assert passed(dispatched) == []
 
 
-def test_the_watch_sees_both_directions() -> None:
-    with Watch() as watch:
+def test_both_directions_are_seen() -> None:
+    with Dispatched() as dispatched:
         float(torch.tensor([1.0, 2.0]).sum())
-    assert watch.seen == ["aten::lift_fresh", "aten::_local_scalar_dense"]
+    assert passed(dispatched) == ["aten::lift_fresh", "aten::_local_scalar_dense"]
