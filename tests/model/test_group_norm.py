@@ -66,3 +66,15 @@ def test_gain_and_shift_belong_to_a_scale(grid: tuple[int, ...], rng: torch.Gene
     for scale in range(3):
         expected = plain(x) * norm.gain[scale] + norm.shift[scale]
         assert_close(norm(x, scale), expected)
+
+
+def test_a_backward_inside_of_autocast_keeps_its_precision(rng: torch.Generator) -> None:
+    x = tokens((16, 16), rng).float().requires_grad_()
+    weight = torch.randn(x.shape, generator=rng)
+    found = []
+    for inside in (False, True):
+        norm = GroupRMS(6)
+        out = (norm(x) * weight).sum()
+        with torch.autocast("cpu", torch.bfloat16, enabled=inside):
+            found.append(torch.autograd.grad(out, [x, *norm.parameters()]))
+    assert_close(found[1], found[0], rtol=1e-6, atol=1e-6)

@@ -50,11 +50,18 @@ class _Normalise(torch.autograd.Function):
         x, gain, inverse = ctx.saved_tensors
         if torch.is_grad_enabled():  # to be differentiated again, also by way of the inverse
             inverse = _inverse_rms(x)
-        inner = (gradient * x).sum(1)
-        gained = inverse * gain
-        along = (inner @ gain).view_as(inverse) * inverse.pow(3)
-        x_gradient = torch.addcmul(gradient * gained, x, along, value=-1 / x[0].numel())
-        return x_gradient, inverse.flatten() @ inner, gradient.sum((0, 1))
+        # whose backward is inside of autocast would have the products in half precision
+        with torch.autocast(gradient.device.type, enabled=False):
+            return _gradients(gradient, x, gain, inverse)
+
+
+def _gradients(
+    gradient: Tensor, x: Tensor, gain: Tensor, inverse: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    inner = (gradient * x).sum(1)
+    along = (inner @ gain).view_as(inverse) * inverse.pow(3)
+    x_gradient = torch.addcmul(gradient * (inverse * gain), x, along, value=-1 / x[0].numel())
+    return x_gradient, inverse.flatten() @ inner, gradient.sum((0, 1))
 
 
 def _inverse_rms(x: Tensor) -> Tensor:
