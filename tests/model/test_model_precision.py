@@ -108,6 +108,20 @@ def test_statistics_of_half_precision_batches_are_float32(tiny: Tiny, rng: torch
         assert_close(a, b, rtol=0.0, atol=0.0, msg=name)
 
 
+def test_statistics_learned_under_autocast_are_those_without(
+    tiny: Tiny, rng: torch.Generator
+) -> None:
+    u, target = 3 + torch.randn(2, 8, 2, 16, 16, generator=rng)
+    plain, inside = WaveLiT(tiny()).train(), WaveLiT(tiny()).train()
+    plain(u, target=target[:, :1])
+    with autocast():
+        inside(u, target=target[:, :1])
+        scales = inside.statistics.field_scales()
+    for (name, a), b in zip(inside.named_buffers(), plain.buffers(), strict=True):
+        assert_close(a, b, rtol=0.0, atol=0.0, msg=name)
+    assert_close(scales, plain.statistics.field_scales(), rtol=0.0, atol=0.0)
+
+
 def test_training_under_autocast_gives_finite_float32_gradients(
     tiny: Tiny, rng: torch.Generator
 ) -> None:

@@ -43,7 +43,8 @@ class Bands(nn.Module):
 
     def mean(self, values: Tensor) -> Tensor:
         """Average (..., band) values over the coefficients of a token."""
-        return values @ self.share.to(values.dtype)
+        # no product of matrices, which autocast would do in half precision
+        return (values * self.share).sum(-1)
 
 
 def tokenize(u: Field, config: WaveLiTConfig, levels: int | None = None) -> Tokens:
