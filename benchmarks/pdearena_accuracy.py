@@ -30,12 +30,12 @@ from benchmarks.pdearena_plan import (
     Record,
     Rival,
     Run,
-    middle_first,
     or_infinite,
     rates_of,
     seconds_left,
     stages,
 )
+from wavelit_plugin.compare.rates import middle_first
 
 PACKAGES = ("torch", "pytorch-lightning", "torchdata", "wavelit-plugin")
 OPERATORS = "persistence,waveliT,ResNet-128,FNO-128-16m,U-FNet1-16m,Unetmod-64,DilResNet-128"
@@ -120,7 +120,7 @@ def rivals_of(options: argparse.Namespace) -> list[Rival]:
         if name in given:
             rates = tuple(float(rate) for rate in given[name].split(","))
         first = first_run(options, name, criterion or options.criterion)
-        rivals.append(Rival(first=first, rates=middle_first(rates)))
+        rivals.append(Rival(first=first, rates=middle_first(sorted(set(rates)))))
     return rivals
 
 

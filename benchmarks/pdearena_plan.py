@@ -164,17 +164,6 @@ def seconds_left(rivals: Sequence[Rival], seeds: int, done: Sequence[Record]) ->
     return total
 
 
-def middle_first(rates: Sequence[float]) -> tuple[float, ...]:
-    """Return the rates with the likeliest first.
-
-    >>> middle_first((1.0, 2.0, 4.0))
-    (2.0, 1.0, 4.0)
-    """
-    ordered = sorted(set(rates))
-    middle = (len(ordered) - 1) / 2
-    return tuple(sorted(ordered, key=lambda rate: abs(ordered.index(rate) - middle)))
-
-
 def or_infinite(value: float | None) -> float:
     """Return the value, infinity where it was not finite."""
     return math.inf if value is None else value

@@ -22,6 +22,10 @@ _OPERATORS = (
     "by that criterion instead of the mean squared error."
 )
 _MATCH = "parameters=NUMBER, seconds (a step takes as long as waveliT's) or native."
+_LR_GRID = (
+    "Learning rates to try; while the best is the smallest or the largest of several, the next "
+    "beyond it is tried too, up to four. 1 searches nothing."
+)
 _NOISE = "Train on states moved by noise of the model's own error, band by band, times this."
 _PUSH_FORWARD = "Share of the budget, at its end, to train on own predictions; such as 0.2."
 _CYCLE_SHIFT = (
@@ -34,7 +38,7 @@ _CYCLE_SHIFT = (
 @click.option("--operators", required=True, help=_OPERATORS)
 @click.option("--budget", default="steps=2000", show_default=True, help="steps=N or seconds=S.")
 @click.option("--seeds", type=int, default=3, show_default=True, help="Runs at the best rate.")
-@click.option("--lr-grid", type=int, default=3, show_default=True, help="Learning rates to try.")
+@click.option("--lr-grid", type=int, default=3, show_default=True, help=_LR_GRID)
 @click.option("--match", default="parameters=1000000", show_default=True, help=_MATCH)
 @click.option("--predict", default="auto", show_default=True, help="state, change or auto.")
 @click.option("--batch-size", type=int, default=8, show_default=True)
@@ -50,9 +54,10 @@ _CYCLE_SHIFT = (
 def command(*, as_json: bool, **options: Any) -> int:
     """Train OPERATORS on the same data and compare their errors and costs.
 
-    Each learning rate is tried on seed 0 and the best on validation data is repeated with the other
-    seeds. Finished runs are kept in the folder: a command that was stopped goes on where it was,
-    and one with more operators or seeds adds to the table. Writes report.html there.
+    Each learning rate is tried on seed 0, further ones where the best of them is at an edge, and
+    the best on validation data is repeated with the other seeds. Finished runs are kept in the
+    folder: a command that was stopped goes on where it was, and one with more operators or seeds
+    adds to the table. Writes report.html there.
     """
     from wavelit_plugin.cli.progress import plan_display
     from wavelit_plugin.compare.comparison import compare

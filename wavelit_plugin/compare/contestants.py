@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from wavelit_plugin.compare.rates import grid
 from wavelit_plugin.errors import ConfigError, HostError, unknown_name
 from wavelit_plugin.plugins import criteria, find_criterion, operators
 from wavelit_plugin.plugins.types import CriterionRecord, GridTask, OperatorRecord
@@ -38,7 +39,7 @@ class Contestant:
         return name if self.criterion == MSE else f"{name}:{self.criterion}"
 
     def rates(self, count: int) -> tuple[float, ...]:
-        """Return the learning rates to try, ascending; none where nothing is trained."""
+        """Return the learning rates to begin with, ascending; none where nothing is trained."""
         return grid(self.record.learning_rates, count) if self.record.trains else ()
 
 
@@ -94,29 +95,6 @@ def criterion_of(contestant: Contestant, task: GridTask) -> Loss:
         return mse_loss
     record = find_criterion(contestant.criterion)
     return record.build(reduction="mean", **_known_boundary(record, task))
-
-
-def grid(rates: Sequence[float], count: int) -> tuple[float, ...]:
-    """Return ``count`` rates about the middle; beyond both ends the grid goes on evenly.
-
-    >>> grid((1.0, 2.0, 4.0), 1)
-    (2.0,)
-    >>> grid((1.0, 2.0, 4.0), 5)
-    (0.5, 1.0, 2.0, 4.0, 8.0)
-    """
-    found = list(rates)
-    while len(found) < count:
-        low, high = found[1] / found[0], found[-1] / found[-2]
-        # above first, so that an even number leans to the middle of an odd grid
-        found = [*found, _rounded(found[-1] * high)]
-        if len(found) < count:
-            found = [_rounded(found[0] / low), *found]
-    start = (len(found) - count) // 2
-    return tuple(found[start : start + count])
-
-
-def _rounded(rate: float) -> float:
-    return float(f"{rate:.3g}")
 
 
 def _contestant(name: str, known: dict[str, OperatorRecord]) -> Contestant:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from wavelit_plugin.compare.rates import FURTHER, beyond, middle_first
 from wavelit_plugin.compare.run_record import RunRecord
 from wavelit_plugin.compare.runs import best_rate
 
@@ -16,7 +17,7 @@ class Entry:
 
     Attributes:
         label: its label.
-        rates: learning rates to try on seed 0, ascending; none where nothing is trained.
+        rates: learning rates to try first on seed 0, ascending; none where nothing is trained.
     """
 
     label: str
@@ -36,6 +37,9 @@ class Job:
 class Plan:
     """Runs of all entries: rate by rate on seed 0, then seed by seed at the best rate.
 
+    While the best rate is the smallest or the largest of several, the next one beyond it is tried,
+    FURTHER of them at most: an operator that was stopped at an edge would look worse than it is.
+
     The entries take turns, so that what disturbs the machine for a while disturbs all alike, and a
     comparison that is stopped early has something to say of each.
 
@@ -50,7 +54,7 @@ class Plan:
     def missing(self, done: Sequence[RunRecord]) -> Iterator[Job]:
         """Yield the runs that can be done now and are not, in order."""
         finished = {(run.label, run.learning_rate, run.seed) for run in done}
-        for job in (*self._search(), *self._repeats(done)):
+        for job in (*self._search(), *self._further(done), *self._repeats(done)):
             if (job.label, job.learning_rate, job.seed) not in finished:
                 yield job
 
@@ -92,6 +96,23 @@ class Plan:
             for rate in middle_first(entry.rates)[turn : turn + 1]
         ]
 
+    def _further(self, done: Sequence[RunRecord]) -> list[Job]:
+        beyonds = {entry.label: self._beyond(entry, done) for entry in self.entries}
+        return [
+            Job(label=label, learning_rate=rate, seed=0)
+            for label, rate in beyonds.items()
+            if rate is not None
+        ]
+
+    def _beyond(self, entry: Entry, done: Sequence[RunRecord]) -> float | None:
+        """Return the rate to try beyond those that were."""
+        firsts = self._firsts(entry, done)
+        best = self._best(entry, firsts)
+        several, room = len(entry.rates) > 1, len(entry.rates) + FURTHER - len(firsts)
+        if best is None or not several or room <= 0:
+            return None
+        return beyond(tuple(firsts), best)
+
     def _repeats(self, done: Sequence[RunRecord]) -> list[Job]:
         chosen = {entry.label: self._chosen(entry, done) for entry in self.entries}
         return [
@@ -103,20 +124,21 @@ class Plan:
         ]
 
     def _chosen(self, entry: Entry, done: Sequence[RunRecord]) -> RunRecord | None:
-        """Return the run of seed 0 at the best rate, once all rates were tried."""
-        firsts = {
-            run.learning_rate: run for run in done if run.label == entry.label and run.seed == 0
-        }
+        """Return the run of seed 0 at the best rate, once there is none left to try."""
+        firsts = self._firsts(entry, done)
+        best = self._best(entry, firsts)
+        return None if best is None or self._beyond(entry, done) is not None else firsts[best]
+
+    def _best(self, entry: Entry, firsts: Mapping[float, RunRecord]) -> float | None:
+        """Return the best rate so far, once all of the grid were tried."""
         if not entry.rates or not set(entry.rates) <= set(firsts):
             return None
-        return firsts[best_rate(firsts.values())]
+        return best_rate(firsts.values())
 
-
-def middle_first(rates: Sequence[float]) -> tuple[float, ...]:
-    """Return the rates with the likeliest, the middle one, first.
-
-    >>> middle_first((1.0, 2.0, 4.0))
-    (2.0, 1.0, 4.0)
-    """
-    middle = (len(rates) - 1) / 2
-    return tuple(sorted(rates, key=lambda rate: abs(list(rates).index(rate) - middle)))
+    def _firsts(self, entry: Entry, done: Sequence[RunRecord]) -> dict[float, RunRecord]:
+        """Return the runs of seed 0 by rate."""
+        return {
+            run.learning_rate: run
+            for run in done
+            if run.label == entry.label and run.seed == 0 and run.learning_rate is not None
+        }

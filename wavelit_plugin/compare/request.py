@@ -120,7 +120,7 @@ class CompareRequest:
         out: folder of the results; a problem's data go into ``data`` in it.
         spend: what each training may spend.
         seeds: runs of each operator at its best learning rate.
-        lr_grid: learning rates that are tried on seed 0.
+        lr_grid: learning rates that are tried on seed 0 to begin with; see ``plan.Plan``.
         match: what the operators' sizes have in common.
         predict: what the operators are trained to predict, the next state or its change.
         batch_size: samples a step.
