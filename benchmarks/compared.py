@@ -112,6 +112,12 @@ def shared_settings(plans: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {**first, "threads": threads, "data": [plan["data"] for plan in plans]}
 
 
+def installed() -> list[str]:
+    """Return those of PACKAGES that this environment has."""
+    here = {name for names in packages_distributions().values() for name in names}
+    return [name for name in PACKAGES if name in here]
+
+
 def main() -> None:
     """Read, print and write."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -123,15 +129,15 @@ def main() -> None:
     plans = [comparison.plan for comparison in comparisons]
     found = [record for comparison in comparisons for record in named_records(comparison)]
     print(*found, sep="\n")
-    here = {name for names in packages_distributions().values() for name in names}
-    packages = [name for name in PACKAGES if name in here]
     device, settings = plans[0]["hardware"]["device"], shared_settings(plans)
     if chosen.onto:
         old = json.loads(chosen.onto.read_text(encoding="utf-8"))
         check_same_way(old["settings"], settings)
         found = merged(old["records"], found)
         settings = {**settings, "data": old["settings"]["data"], "kept_from": old["date"]}
-    print(write_results(chosen.name, device, packages=packages, settings=settings, records=found))
+    print(
+        write_results(chosen.name, device, packages=installed(), settings=settings, records=found)
+    )
 
 
 if __name__ == "__main__":

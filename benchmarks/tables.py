@@ -78,6 +78,19 @@ COMPARE = (
     Column("step 10 / ours", "step_10_over_ours_ratio"),
 )
 
+EQUAL_ERROR = (
+    Column("operator", "operator"),
+    Column("parameters", "parameters_count", 1, "{:,.0f}"),
+    Column("one step", "vrmse_one_step"),
+    Column("trained, s", "training_seconds"),
+    Column("ours to that error, s", "ours_training_seconds"),
+    Column("training / ours", "training_over_ours_ratio"),
+    Column("parameters of ours", "ours_parameters_count", 1, "{:,.0f}"),
+    Column("step / ours", "step_over_ours_ratio"),
+    Column("inference / ours", "inference_over_ours_ratio"),
+    Column("at least", "at_least"),
+)
+
 COMPARE_DATA = (Column("data set", "data"), *(c for c in COMPARE if "step_10_" not in c.key))
 
 STABILITY = (
@@ -136,6 +149,8 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "compare-helmholtz": COMPARE,
     "compare-the-well": COMPARE_DATA,
     "compare-ten-million": COMPARE_DATA,
+    "equal-error-waves": EQUAL_ERROR,
+    "equal-error-flow": EQUAL_ERROR,
     "darcy-limit": (
         Column("contrast of the coefficient", "contrast_ratio"),
         Column("VRMSE", "vrmse"),

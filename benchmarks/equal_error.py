@@ -1,0 +1,250 @@
+"""What waveliT costs where it errs as much as each operator of a comparison.
+
+    python -m benchmarks.equal_error BASE --data DATA --publish NAME
+
+BASE is the folder of a ``wavelit compare`` with a budget in seconds, DATA the folder of its data.
+waveliT is trained for less time (``--seconds``) and in smaller sizes (``--widths``) the same way,
+its learning rates searched alike, in folders inside of BASE. Between these trainings the cost at
+another operator's error is interpolated: how long waveliT has to be trained to err as much, and
+what a training step and a forward pass of a waveliT take that errs as much after the whole budget.
+Those are timed on one batch, all operators and sizes in turns. A second call does only what is
+missing. To be run in the environment that compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from benchmarks.ablations import say
+from benchmarks.compared import SETTINGS, installed
+from benchmarks.equal_error_rows import Point, record_of
+from benchmarks.harness import interleaved_seconds, write_results
+from wavelit_plugin.compare.comparison import Watcher, compare
+from wavelit_plugin.compare.contestants import Contestant, criterion_of, find_contestants
+from wavelit_plugin.compare.descent import Descent
+from wavelit_plugin.compare.request import CompareRequest, Spend, parse_match
+from wavelit_plugin.compare.runs import Comparison, Row, load_comparison, rows
+from wavelit_plugin.compare.study import Study
+from wavelit_plugin.data.readers import read_grid_data
+from wavelit_plugin.plugins import operators
+from wavelit_plugin.plugins.manager import plugin_manager
+from wavelit_plugin.plugins.specs import hookimpl
+from wavelit_plugin.plugins.types import GridTask, OperatorRecord, no_widths
+
+OURS = "waveliT"
+
+
+class Sizes:
+    """The plugin that provides waveliT in sizes of its own, whatever the others are matched to."""
+
+    def __init__(self, widths: Iterable[int]) -> None:
+        (ours,) = (record for record in operators() if record.name == OURS)
+        self.records = [
+            replace(ours, name=f"{OURS}-{w}", build=partial(_of_width, ours, w), widths=no_widths)
+            for w in widths
+        ]
+
+    @hookimpl
+    def wavelit_operators(self) -> list[OperatorRecord]:
+        """One operator a width."""
+        return self.records
+
+
+@contextmanager
+def sizes(widths: Iterable[int]) -> Iterator[None]:
+    """Provide waveliT in these sizes."""
+    plugin = Sizes(widths)
+    plugin_manager().register(plugin, name="sizes")
+    try:
+        yield
+    finally:
+        plugin_manager().unregister(plugin)
+
+
+def _of_width(ours: OperatorRecord, width: int, task: GridTask, _asked: int | None) -> nn.Module:
+    return ours.build(task, width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """The comparison whose operators waveliT is measured beside.
+
+    Attributes:
+        folder: of it.
+        data: folder of its data.
+        found: its plan and runs.
+        seeds, lr_grid: of the trainings that are added.
+    """
+
+    folder: Path
+    data: Path
+    found: Comparison
+    seeds: int
+    lr_grid: int
+
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """Of the operators that are trained; ours is one."""
+        return tuple(row for row in rows(self.found) if row.trained)
+
+    @property
+    def ours(self) -> Row:
+        """The row of waveliT."""
+        return next(row for row in self.rows if row.operator == OURS)
+
+    @property
+    def seconds(self) -> float:
+        """The budget; a ValueError if it is not in seconds."""
+        budget = self.found.plan["budget"]
+        if "seconds" not in budget:
+            raise ValueError(f"a comparison with a budget in seconds is needed, this has {budget}")
+        return float(budget["seconds"])
+
+    def label(self, name: str) -> str:
+        """Return an operator's label with the criterion that waveliT was trained by."""
+        return self.ours.label.replace(OURS, name)
+
+    def trained(self, folder: str, labels: Iterable[str], seconds: float) -> tuple[Row, ...]:
+        """Train what is missing, in a folder inside; return the rows."""
+        plan = self.found.plan
+        request = CompareRequest(
+            data=str(self.data),
+            operators=tuple(labels),
+            out=self.folder / folder,
+            spend=Spend(seconds=seconds),
+            seeds=self.seeds,
+            lr_grid=self.lr_grid,
+            match=parse_match(plan["match"]),
+            predict=plan["predict"],
+            batch_size=plan["batch_size"],
+            device=plan["hardware"]["device"],
+        )
+        watcher = Watcher(data=lambda *_: None, runs=partial(say, []), warn=print)
+        return rows(compare(request, watcher, command=sys.argv))
+
+
+def points(found: Sequence[Row], costs: Callable[[Row], Mapping[str, float]]) -> list[Point]:
+    """Return the trainings that have an error, the cheapest first."""
+    known = [Point(costs=costs(r), error=r.one_step.mean) for r in found if r.one_step]
+    return sorted(known, key=lambda point: tuple(point.costs.values()))
+
+
+def timed(base: Base, contestants: Mapping[Contestant, int | None]) -> dict[str, dict[str, float]]:
+    """Return ``step_seconds`` and ``inference_seconds`` of a batch by label, taken in turns."""
+    plan = base.found.plan
+    device = plan["hardware"]["device"]
+    study = Study(
+        read_grid_data(base.data),
+        target=plan["predict"],
+        spend=Spend(steps=1),
+        batch_size=plan["batch_size"],
+        device=device,
+        settings="",
+    )
+    x, y = (part[: study.batch_size] for part in (study.x, study.y))
+    steps: dict[str, Callable[[], object]] = {}
+    answers: dict[str, Callable[[], object]] = {}
+    for contestant, width in contestants.items():
+        model = contestant.record.build(study.task, width).to(device)
+        if contestant.record.fit is not None:
+            contestant.record.fit(model, x, y)
+        descent = Descent(model, learning_rate=0.0)
+        loss = criterion_of(contestant, study.task)
+        steps[contestant.label] = partial(descent, x, y, loss, 1.0)
+        answers[contestant.label] = partial(answer, model, x)
+    taken = {
+        "step_seconds": interleaved_seconds(steps, repeats=7, device=device),
+        "inference_seconds": interleaved_seconds(answers, repeats=7, device=device),
+    }
+    return {
+        label: {name: statistics.median(found[label]) for name, found in taken.items()}
+        for label in steps
+    }
+
+
+@torch.no_grad()
+def answer(model: nn.Module, x: Tensor) -> Tensor:
+    """Predict."""
+    found: Tensor = model.eval()(x)
+    return found
+
+
+def records(base: Base, seconds: Sequence[float], widths: Sequence[int]) -> list[dict[str, Any]]:
+    """Train, time, and return the records, the operator that errs least first."""
+    ours, label, budget = base.ours, base.ours.label, base.seconds
+    shorter = [row for s in seconds for row in base.trained(f"seconds-{s:g}", [label], s)]
+    names = [base.label(f"{OURS}-{width}") for width in widths]
+    smaller = base.trained("widths", names, budget) if names else ()
+    chosen = {label: base.found.plan["widths"][label] for label in (r.label for r in base.rows)}
+    contestants = {c: chosen.get(c.label) for c in find_contestants([*chosen, *names])}
+    times = timed(base, contestants)
+    by_time = points([*shorter, ours], lambda row: {"training_seconds": row.training_seconds})
+    by_size = points(
+        [*smaller, ours],
+        lambda row: {"parameters_count": row.parameters, **times[row.label]},
+    )
+    found = [record_of(row, times[row.label], by_time, by_size) for row in base.rows]
+    return sorted(found, key=lambda record: record["vrmse_one_step"] or float("inf"))
+
+
+def options() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    add = parser.add_argument
+    add("base", type=Path, help="folder of a wavelit compare that has waveliT and a time budget")
+    add("--data", type=Path, required=True, help="folder of its data")
+    add("--seconds", default="2,4,8,16", help="of shorter trainings")
+    add("--widths", default="24,48,88,128", help="of smaller models")
+    add("--seeds", type=int, default=3)
+    add("--lr-grid", type=int, default=3)
+    add("--publish", metavar="NAME", help="write the table's file in results/, equal-error-PROBLEM")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Do what is missing; print the rows."""
+    chosen = options()
+    base = Base(
+        folder=chosen.base,
+        data=chosen.data,
+        found=load_comparison(chosen.base),
+        seeds=chosen.seeds,
+        lr_grid=chosen.lr_grid,
+    )
+    seconds = [float(s) for s in chosen.seconds.split(",")]
+    widths = [int(width) for width in chosen.widths.split(",")]
+    with sizes(widths):
+        found = records(base, seconds, widths)
+    for record in found:
+        print(*record.values(), sep="  ")
+    if chosen.publish:
+        plan = base.found.plan
+        settings = {
+            **{name: plan[name] for name in SETTINGS},
+            "threads": plan["hardware"]["threads"],
+            "data": plan["data"],
+            "shorter_seconds": seconds,
+            "widths": widths,
+            "seeds_count": chosen.seeds,
+        }
+        device = plan["hardware"]["device"]
+        where = write_results(
+            chosen.publish, device, packages=installed(), settings=settings, records=found
+        )
+        print(where)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
