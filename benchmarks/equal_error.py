@@ -115,7 +115,9 @@ class Base:
         """Return an operator's label with the criterion that waveliT was trained by."""
         return self.ours.label.replace(OURS, name)
 
-    def trained(self, folder: str, labels: Iterable[str], seconds: float) -> tuple[Row, ...]:
+    def trained(
+        self, folder: str, labels: Iterable[str], seconds: float, match: str
+    ) -> tuple[Row, ...]:
         """Train what is missing, in a folder inside; return the rows."""
         plan = self.found.plan
         request = CompareRequest(
@@ -125,7 +127,7 @@ class Base:
             spend=Spend(seconds=seconds),
             seeds=self.seeds,
             lr_grid=self.lr_grid,
-            match=parse_match(plan["match"]),
+            match=parse_match(match),
             predict=plan["predict"],
             batch_size=plan["batch_size"],
             device=plan["hardware"]["device"],
@@ -183,9 +185,10 @@ def answer(model: nn.Module, x: Tensor) -> Tensor:
 def records(base: Base, seconds: Sequence[float], widths: Sequence[int]) -> list[dict[str, Any]]:
     """Train, time, and return the records, the operator that errs least first."""
     ours, label, budget = base.ours, base.ours.label, base.seconds
-    shorter = [row for s in seconds for row in base.trained(f"seconds-{s:g}", [label], s)]
+    match = base.found.plan["match"]
+    shorter = [row for s in seconds for row in base.trained(f"seconds-{s:g}", [label], s, match)]
     names = [base.label(f"{OURS}-{width}") for width in widths]
-    smaller = base.trained("widths", names, budget) if names else ()
+    smaller = base.trained("widths", names, budget, "native")
     chosen = {label: base.found.plan["widths"][label] for label in (r.label for r in base.rows)}
     contestants = {c: chosen.get(c.label) for c in find_contestants([*chosen, *names])}
     times = timed(base, contestants)

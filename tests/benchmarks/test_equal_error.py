@@ -116,7 +116,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def compared(data: Path, out: Path, spend: Spend) -> Path:
-    """waveliT beside a larger one and what is not trained."""
+    """waveliT beside a deeper one and what is not trained."""
     request = CompareRequest(
         data=str(data),
         operators=("waveliT", "waveliT-4M", "persistence"),
@@ -124,7 +124,7 @@ def compared(data: Path, out: Path, spend: Spend) -> Path:
         spend=spend,
         seeds=1,
         lr_grid=1,
-        match=Match(kind="native"),
+        match=Match(kind="parameters", parameters=60_000),
         batch_size=4,
     )
     nobody = Watcher(data=lambda *_: None, runs=lambda _: None, warn=lambda _: None)

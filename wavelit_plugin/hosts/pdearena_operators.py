@@ -24,8 +24,9 @@ ECOSYSTEM = "pdearena"
 
 _HOST = next(record for record in BUILTIN if record.host == ECOSYSTEM)
 _REMEDY = "put the checkouts of PDEArena and cliffordlayers on PYTHONPATH, see docs/hosts.md"
-_SPECTRAL_RATES = (5e-4, 1e-3, 2e-3, 4e-3, 8e-3)
-_CONVOLUTIONAL_RATES = (2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3)
+# near what is best at about a million parameters after some hundred steps
+_SPECTRAL_RATES = (2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2)
+_CONVOLUTIONAL_RATES = (1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2)
 
 
 @dataclass(frozen=True, kw_only=True)
