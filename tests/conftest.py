@@ -1,5 +1,7 @@
 """Fixtures and rules that all tests share."""
 
+from pathlib import Path
+
 import hypothesis
 import pytest
 import torch
@@ -39,3 +41,18 @@ def without_shape_check(request: pytest.FixtureRequest) -> None:
     and torch.compile cannot trace it."""
     if request.config.getoption("--jaxtyping-packages", default=None):
         pytest.skip("the run-time shape check is on")
+
+
+@pytest.fixture(scope="session")
+def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with five training trajectories and two for the test, 16x16, six frames."""
+    # not above: the run-time shape check has to see our modules before they are imported
+    from wavelit_plugin.data import DataRequest, make_dataset
+
+    folder = tmp_path_factory.mktemp("waves")
+    make_dataset(
+        DataRequest(
+            out=folder, size=16, trajectories=5, test_trajectories=2, frames=6, oversample=1
+        )
+    )
+    return folder

@@ -15,7 +15,6 @@ from benchmarks.tables import EQUAL_ERROR
 from wavelit_plugin.compare.comparison import Watcher, compare
 from wavelit_plugin.compare.request import CompareRequest, Match, Spend
 from wavelit_plugin.compare.runs import Row, load_comparison, rows
-from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.plugins import operators
 
 MADE = SimpleNamespace(
@@ -104,21 +103,10 @@ def test_bounds_are_named_and_what_is_not_reached_is_missing(rival: Row) -> None
     assert found["step_over_ours_ratio"] is found["ours_parameters_count"] is None
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    make_dataset(
-        DataRequest(
-            out=folder, size=16, trajectories=5, test_trajectories=2, frames=6, oversample=1
-        )
-    )
-    return folder
-
-
-def compared(data: Path, out: Path, spend: Spend) -> Path:
+def compared(waves: Path, out: Path, spend: Spend) -> Path:
     """waveliT beside a deeper one and what is not trained."""
     request = CompareRequest(
-        data=str(data),
+        data=str(waves),
         operators=("waveliT", "waveliT-4M", "persistence"),
         out=out,
         spend=spend,
@@ -132,7 +120,7 @@ def compared(data: Path, out: Path, spend: Spend) -> Path:
     return out
 
 
-def called(monkeypatch: pytest.MonkeyPatch, base: Path, data: Path) -> list[dict[str, Any]]:
+def called(monkeypatch: pytest.MonkeyPatch, base: Path, waves: Path) -> list[dict[str, Any]]:
     published: list[dict[str, Any]] = []
 
     def publish(_name: str, _device: str, **content: Any) -> str:
@@ -141,7 +129,7 @@ def called(monkeypatch: pytest.MonkeyPatch, base: Path, data: Path) -> list[dict
 
     monkeypatch.setattr(equal_error, "write_results", publish)
     options = ("--seconds", "0.2", "--widths", "16", "--seeds", "1", "--lr-grid", "1")
-    arguments = ["equal_error", str(base), "--data", str(data), *options, "--publish", "name"]
+    arguments = ["equal_error", str(base), "--data", str(waves), *options, "--publish", "name"]
     monkeypatch.setattr(sys, "argv", arguments)
     assert equal_error.main() == 0
     (content,) = published
@@ -150,10 +138,10 @@ def called(monkeypatch: pytest.MonkeyPatch, base: Path, data: Path) -> list[dict
 
 
 def test_a_comparison_gets_what_is_missing_and_a_second_call_trains_nothing(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    waves: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = compared(data, tmp_path / "base", Spend(seconds=1.0))
-    found = called(monkeypatch, base, data)
+    base = compared(waves, tmp_path / "base", Spend(seconds=1.0))
+    found = called(monkeypatch, base, waves)
     # what is not trained has no cost to compare
     assert {record["operator"] for record in found} == {"waveliT", "waveliT-4M"}
     ours = next(record for record in found if record["operator"] == "waveliT")
@@ -162,15 +150,15 @@ def test_a_comparison_gets_what_is_missing_and_a_second_call_trains_nothing(
     kept = {path: path.read_bytes() for path in sorted(base.rglob("runs.jsonl"))}
     assert {path.parent.name for path in kept} == {"base", "seconds-0.2", "widths"}
     assert all(content.count(b"\n") >= 1 for content in kept.values())
-    called(monkeypatch, base, data)
+    called(monkeypatch, base, waves)
     assert {path: path.read_bytes() for path in sorted(base.rglob("runs.jsonl"))} == kept
     assert "waveliT-16" not in {record.name for record in operators()}
 
 
 def test_a_budget_of_steps_says_nothing_about_time(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    waves: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    base = compared(data, tmp_path / "base", Spend(steps=2))
+    base = compared(waves, tmp_path / "base", Spend(steps=2))
     with pytest.raises(ValueError, match="budget in seconds"):
-        called(monkeypatch, base, data)
+        called(monkeypatch, base, waves)
     assert [path.parent for path in base.rglob("runs.jsonl")] == [base]  # nothing was trained first

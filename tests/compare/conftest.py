@@ -1,4 +1,4 @@
-"""A tiny data set, tiny operators, and the command line with these operators in a process."""
+"""Tiny operators, and the command line with these operators in a process."""
 
 import os
 import runpy
@@ -11,23 +11,10 @@ from typing import Any
 import pytest
 
 from wavelit_plugin.compare import comparison, contestants
-from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.data.readers import GridData, read_grid_data
 from wavelit_plugin.plugins.types import OperatorRecord
 
 SCRIPT = Path(__file__).with_name("tiny_operators.py")
-
-
-@pytest.fixture(scope="session")
-def waves(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with five training trajectories and two for the test, 16x16, six frames."""
-    folder = tmp_path_factory.mktemp("waves")
-    make_dataset(
-        DataRequest(
-            out=folder, size=16, trajectories=5, test_trajectories=2, frames=6, oversample=1
-        )
-    )
-    return folder
 
 
 @pytest.fixture
