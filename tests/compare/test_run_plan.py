@@ -106,6 +106,17 @@ def test_the_search_goes_on_below_likewise_and_evenly() -> None:
     assert {run.learning_rate for run in runs if run.seed} == {2.5e-4}
 
 
+def test_beyond_the_largest_the_search_is_as_even() -> None:
+    plan = replace(PLAN, entries=(Entry(label="a", rates=(1e-3, 2e-3, 6e-3)),))
+    assert tried(carried_out(plan, {("a", 6e-3): 0.1})) == [2e-3, 1e-3, 6e-3, 1.8e-2]
+
+
+def test_a_later_seed_does_not_change_the_choice() -> None:
+    runs = carried_out(PLAN, BEST_INSIDE)
+    unlucky = [replace(run, validation=9.0) if run.seed else run for run in runs]
+    assert list(PLAN.missing(unlucky)) == []
+
+
 def test_the_search_ends_where_every_rate_is_better_than_the_last() -> None:
     runs = carried_out(PLAN, {("a", 2.0**k): 1 / (k + 1) for k in range(20)})
     assert tried(runs) == [2.0, 1.0, *(2.0**k for k in range(2, 3 + FURTHER))]
@@ -167,6 +178,9 @@ def test_runs_of_rates_not_yet_chosen_are_counted() -> None:
 def test_a_rate_beyond_the_edge_is_counted_once_it_is_known_to_be_tried() -> None:
     searched = carried_out(PLAN, {("a", 4.0): 0.1})[:5]  # all of the grid, the largest was best
     assert PLAN.left(searched)["a"] == 1 + 2
+    # and nothing is repeated before
+    mine = [job for job in PLAN.missing(searched) if job.label == "a"]
+    assert mine == [Job(label="a", learning_rate=8.0, seed=0)]
 
 
 def test_the_time_left_is_that_of_the_operators_own_runs_where_there_are_any() -> None:
