@@ -26,8 +26,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.ablations import say
-from benchmarks.compared import SETTINGS, installed
+from benchmarks.ablations import Variants, say
+from benchmarks.compared import installed, shared_settings
 from benchmarks.equal_error_rows import Point, record_of
 from benchmarks.harness import interleaved_seconds, write_results
 from wavelit_plugin.compare.comparison import Watcher, compare
@@ -39,32 +39,23 @@ from wavelit_plugin.compare.study import Study
 from wavelit_plugin.data.readers import read_grid_data
 from wavelit_plugin.plugins import operators
 from wavelit_plugin.plugins.manager import plugin_manager
-from wavelit_plugin.plugins.specs import hookimpl
 from wavelit_plugin.plugins.types import GridTask, OperatorRecord, no_widths
 
 OURS = "waveliT"
 
 
-class Sizes:
-    """The plugin that provides waveliT in sizes of its own, whatever the others are matched to."""
-
-    def __init__(self, widths: Iterable[int]) -> None:
-        (ours,) = (record for record in operators() if record.name == OURS)
-        self.records = [
-            replace(ours, name=f"{OURS}-{w}", build=partial(_of_width, ours, w), widths=no_widths)
-            for w in widths
-        ]
-
-    @hookimpl
-    def wavelit_operators(self) -> list[OperatorRecord]:
-        """One operator a width."""
-        return self.records
+def sized(width: int) -> OperatorRecord:
+    """Return waveliT in a size of its own, whatever the others are matched to."""
+    (ours,) = (record for record in operators() if record.name == OURS)
+    return replace(
+        ours, name=f"{OURS}-{width}", build=partial(_of_width, ours, width), widths=no_widths
+    )
 
 
 @contextmanager
 def sizes(widths: Iterable[int]) -> Iterator[None]:
     """Provide waveliT in these sizes."""
-    plugin = Sizes(widths)
+    plugin = Variants(sized(width) for width in widths)
     plugin_manager().register(plugin, name="sizes")
     try:
         yield
@@ -154,24 +145,31 @@ def timed(base: Base, contestants: Mapping[Contestant, int | None]) -> dict[str,
         device=device,
         settings="",
     )
-    x, y = (part[: study.batch_size] for part in (study.x, study.y))
-    steps: dict[str, Callable[[], object]] = {}
-    answers: dict[str, Callable[[], object]] = {}
-    for contestant, width in contestants.items():
-        model = contestant.record.build(study.task, width).to(device)
-        if contestant.record.fit is not None:
-            contestant.record.fit(model, x, y)
-        descent = Descent(model, learning_rate=0.0)
-        loss = criterion_of(contestant, study.task)
-        steps[contestant.label] = partial(descent, x, y, loss, 1.0)
-        answers[contestant.label] = partial(answer, model, x)
+    found = {c.label: calls(study, c, width) for c, width in contestants.items()}
     taken = {
-        "step_seconds": interleaved_seconds(steps, repeats=7, device=device),
-        "inference_seconds": interleaved_seconds(answers, repeats=7, device=device),
+        name: interleaved_seconds(
+            {label: both[name] for label, both in found.items()}, repeats=7, device=device
+        )
+        for name in ("step_seconds", "inference_seconds")
     }
     return {
-        label: {name: statistics.median(found[label]) for name, found in taken.items()}
-        for label in steps
+        label: {name: statistics.median(samples[label]) for name, samples in taken.items()}
+        for label in found
+    }
+
+
+def calls(
+    study: Study, contestant: Contestant, width: int | None
+) -> dict[str, Callable[[], object]]:
+    """Return what is timed of an operator, by the name of its time."""
+    x, y = study.x[: study.batch_size], study.y[: study.batch_size]
+    model = contestant.record.build(study.task, width).to(study.device)
+    if contestant.record.fit is not None:
+        contestant.record.fit(model, x, y)
+    loss = criterion_of(contestant, study.task)
+    return {
+        "step_seconds": partial(Descent(model, learning_rate=0.0), x, y, loss, 1.0),
+        "inference_seconds": partial(answer, model, x),
     }
 
 
@@ -185,11 +183,12 @@ def answer(model: nn.Module, x: Tensor) -> Tensor:
 def records(base: Base, seconds: Sequence[float], widths: Sequence[int]) -> list[dict[str, Any]]:
     """Train, time, and return the records, the operator that errs least first."""
     ours, label, budget = base.ours, base.ours.label, base.seconds
-    match = base.found.plan["match"]
+    plan = base.found.plan
+    match = plan["match"]
     shorter = [row for s in seconds for row in base.trained(f"seconds-{s:g}", [label], s, match)]
     names = [base.label(f"{OURS}-{width}") for width in widths]
     smaller = base.trained("widths", names, budget, "native")
-    chosen = {label: base.found.plan["widths"][label] for label in (r.label for r in base.rows)}
+    chosen = {row.label: plan["widths"][row.label] for row in base.rows}
     contestants = {c: chosen.get(c.label) for c in find_contestants([*chosen, *names])}
     times = timed(base, contestants)
     by_time = points([*shorter, ours], lambda row: {"training_seconds": row.training_seconds})
@@ -234,18 +233,13 @@ def main() -> int:
     if chosen.publish:
         plan = base.found.plan
         settings = {
-            **{name: plan[name] for name in SETTINGS},
-            "threads": plan["hardware"]["threads"],
-            "data": plan["data"],
+            **shared_settings([plan]),
             "shorter_seconds": seconds,
             "widths": widths,
             "seeds_count": chosen.seeds,
         }
-        device = plan["hardware"]["device"]
-        where = write_results(
-            chosen.publish, device, packages=installed(), settings=settings, records=found
-        )
-        print(where)
+        write = partial(write_results, chosen.publish, plan["hardware"]["device"])
+        print(write(packages=installed(), settings=settings, records=found))
     return 0
 
 
