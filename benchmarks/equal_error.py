@@ -207,7 +207,7 @@ def options() -> argparse.Namespace:
     add("base", type=Path, help="folder of a wavelit compare that has waveliT and a time budget")
     add("--data", type=Path, required=True, help="folder of its data")
     add("--seconds", default="2,4,8,16", help="of shorter trainings")
-    add("--widths", default="24,48,88,128", help="of smaller models")
+    add("--widths", default="24,48,72,96", help="of smaller models")
     add("--seeds", type=int, default=3)
     add("--lr-grid", type=int, default=3)
     add("--publish", metavar="NAME", help="write the table's file in results/, equal-error-PROBLEM")

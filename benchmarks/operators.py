@@ -78,7 +78,7 @@ MILLION: tuple[Rival, ...] = (
 SMALL: tuple[Rival, ...] = (
     Rival(
         name="WaveLiT",
-        build=_wavelit(width=60, depth=3, levels=1, heads=2),
+        build=_wavelit(width=44, depth=3, levels=1, heads=1),
         rates=(2e-3, 4e-3, 8e-3),
     ),
     Rival(

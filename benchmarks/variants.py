@@ -129,10 +129,9 @@ class NoRefinement(nn.Module):
 class AddedRefinement(Refinement):
     """What the cells answer is added, and nothing is multiplied."""
 
-    def joined(self, linear: Tensor, curved: Tensor, answer: Tensor) -> Tensor:
+    def joined(self, linear: Tensor, answer: Tensor) -> Tensor:
         """Return an activated sum."""
-        del linear
-        return F.silu(curved + answer)
+        return F.silu(F.silu(linear) + answer)
 
 
 class PointRefinement(nn.Module):

@@ -32,10 +32,10 @@ _RESOLUTIONS: tuple[Resolution, ...] = ("aligned", "native")
 
 PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
-        "waveliT": MappingProxyType({"width": 176, "depth": 2, "heads": 4}),
-        "waveliT-1M": MappingProxyType({"width": 176, "depth": 2, "heads": 4}),
-        "waveliT-4M": MappingProxyType({"width": 304, "depth": 3, "heads": 8}),
-        "waveliT-10M": MappingProxyType({"width": 432, "depth": 4, "heads": 9}),
+        "waveliT": MappingProxyType({"width": 120, "depth": 2, "heads": 3}),
+        "waveliT-1M": MappingProxyType({"width": 120, "depth": 2, "heads": 3}),
+        "waveliT-4M": MappingProxyType({"width": 208, "depth": 3, "heads": 4}),
+        "waveliT-10M": MappingProxyType({"width": 288, "depth": 4, "heads": 6}),
     }
 )
 """Knobs of each preset. The number in the name is the parameter count in 2-D with three fields.

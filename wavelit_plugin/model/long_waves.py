@@ -12,27 +12,23 @@ from wavelit_plugin.shapes import Boundary, Tokens, full_precision
 WAVES = {1: 8, 2: 4, 3: 3}
 """Waves an axis of the kernel by space axes, the constant included."""
 
-GROUP = 16
-"""Features that are mixed with each other at a wave."""
-
 
 class LongWaves(nn.Module):
     """What every token owes to the whole domain, at a cost linear in the tokens.
 
     ``y = sum_m p_m W_m mean(p_m v)`` over products p_m of an axis' longest waves: cosine and sine
     of whole waves where it wraps around, cosines of half waves elsewhere, by which a field goes on
-    beyond an end as its mirror image. A matrix W_m for groups of features belongs to a wave number,
-    whatever its phase, so that on periodic axes only distances matter. A Fourier layer (Li et al.
-    2021, arXiv 2010.08895) of few waves and with blocks of features (Guibas et al. 2022, arXiv
-    2111.13587), for any boundary (docs/mathematics.md, eq. 6a). Starts as zero.
+    beyond an end as its mirror image. A matrix W_m belongs to a wave number, whatever its phase, so
+    that on periodic axes only distances matter. A Fourier layer (Li et al. 2021, arXiv 2010.08895)
+    of few waves, for any boundary (docs/mathematics.md, eq. 6a). Its weights are half of the
+    model's in 2-D, and next to nothing of its work: few waves are multiplied by them. Starts as
+    zero.
     """
 
     def __init__(self, width: int, boundary: tuple[Boundary, ...]) -> None:
         super().__init__()
         self.boundary, self.count = boundary, WAVES[len(boundary)]
-        group = math.gcd(width, GROUP)
-        numbers = self.count ** len(boundary)
-        self.weight = nn.Parameter(torch.zeros(numbers, width // group, group, group))
+        self.weight = nn.Parameter(torch.zeros(self.count ** len(boundary), width, width))
 
     def forward(self, x: Tokens, waves: tuple[Tensor, ...]) -> Tokens:
         """Convolve (batch, *grid, width), given the WaveFunctions of its grid.
@@ -52,14 +48,14 @@ class LongWaves(nn.Module):
 
     def _mixed(self, spectrum: Tensor) -> Tensor:
         """Multiply (batch, *wave, width) by the matrix of each wave's number for any phase."""
-        ndim, groups = spectrum.ndim - 2, self.weight.shape[1:3]
+        ndim = spectrum.ndim - 2
         for axis in reversed(range(1, ndim + 1)):
             spectrum = spectrum.unflatten(axis, (-1, self.count))
         phases, numbers = range(1, 2 * ndim, 2), range(2, 2 * ndim + 1, 2)
         order = (0, *phases, *numbers, 2 * ndim + 1)
         apart = spectrum.permute(order)
-        flat = apart.reshape(-1, len(self.weight), *groups)
-        mixed = torch.einsum("pmgi,mgio->pmgo", flat, self.weight).reshape(apart.shape)
+        flat = apart.reshape(-1, *self.weight.shape[:2])
+        mixed = torch.einsum("pmi,mio->pmo", flat, self.weight).reshape(apart.shape)
         return mixed.permute([order.index(axis) for axis in range(len(order))])
 
 

@@ -31,8 +31,8 @@ class Refinement(nn.Module):
     The first and the last convolution are on the points and narrow. Those between take the two
     points an axis of a cell as channels of it, so they reach twice as far and are wide at the same
     cost: roll-outs of a flow gain by it, whose fields are carried by more than a point in a step,
-    and waves lose a little in short trainings (benchmarks/README.md). In 2-D they are an eighth and
-    a quarter as wide as the tokens, with every axis more half of it, so that a point costs about
+    and waves lose a little in short trainings (benchmarks/README.md). In 2-D they are a fifth and
+    two fifths as wide as the tokens, with every axis more half of it, so that a point costs about
     the same in 1, 2 and 3-D.
 
     What the cells answer is added to the features of the first convolution and, bounded, multiplies
@@ -55,7 +55,7 @@ class Refinement(nn.Module):
         super().__init__()
         ndim = len(boundary)
         self.boundary, self.checkpointing = boundary, checkpointing
-        fine = _LEAST * max(1, round(width / (8 * 2**ndim)))
+        fine = _LEAST * max(1, round(width / (5 * 2**ndim)))
         wide, cell = 2 * fine, fine * 2**ndim
         shapes = [
             (in_channels, fine),
@@ -78,20 +78,21 @@ class Refinement(nn.Module):
         first, *inner, last = zip(self.weights, self.biases, strict=True)
         x = pad_to_levels(u, 1, self.boundary).movedim(1, -1).contiguous()  # as the kernels want it
         linear = self._filter(x, *first)
-        curved = F.silu(linear)
         # not the whole: the memory that it takes to compute all of it again is what was to be saved
-        answer = recompute.run(self._answer, curved, inner, again=self.checkpointing)
-        joined = self.joined(linear, curved, answer)
+        answer = recompute.run(self._answer, linear, inner, again=self.checkpointing)
+        joined = self.joined(linear, answer)
         return crop(self._filter(joined, *last).movedim(-1, 1), tuple(u.shape[2:]))
 
-    def joined(self, linear: Tensor, curved: Tensor, answer: Tensor) -> Tensor:
+    def joined(self, linear: Tensor, answer: Tensor) -> Tensor:
         """Return what the last convolution sees, of (batch, *space, channel) each."""
-        joined: Tensor = evaluate(_Joined, linear, torch.tanh(answer), curved + answer)
+        # activated here and for the answer: the gradients of one for both would wait for each
+        # other, two of the largest tensors more at the peak of memory
+        joined: Tensor = evaluate(_Joined, linear, torch.tanh(answer), F.silu(linear) + answer)
         return joined
 
-    def _answer(self, curved: Tensor, layers: list[Layer]) -> Tensor:
+    def _answer(self, linear: Tensor, layers: list[Layer]) -> Tensor:
         """What the cells of two points an axis make of the first features."""
-        x = cells(curved)
+        x = cells(F.silu(linear))
         for weight, bias in layers[:-1]:
             x = F.silu(self._filter(x, weight, bias))
         return points(self._filter(x, *layers[-1]), len(self.boundary))
