@@ -23,6 +23,7 @@ from wavelit_plugin.compare.shells import Shells
 from wavelit_plugin.data.readers import GridData, Pairs
 from wavelit_plugin.errors import ConfigError
 from wavelit_plugin.metrics import relative_l2, vrmse
+from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 
 
 def static(data: GridData) -> GridData:
@@ -205,6 +206,17 @@ def test_costs_of_a_convolution_are_those_that_are_known() -> None:
     # at least the answer and its gradient, and not a hundred of them
     assert 2 * answer <= step_bytes(model, x, y, nn.functional.mse_loss) < 100 * answer
     assert all(parameter.grad is None for parameter in model.parameters())
+
+
+def test_operations_of_wavelit_are_those_of_its_blocks_and_a_rest() -> None:
+    def count(depth: int) -> float:
+        config = WaveLiTConfig(in_channels=2, out_channels=1, width=8, heads=1, depth=depth)
+        with torch.no_grad():  # as costs are measured
+            return forward_flops(WaveLiT(config), torch.randn(1, 2, 16, 16)) or 0.0
+
+    rest, block = count(1), count(2) - count(1)
+    assert rest > block > 0
+    assert count(4) == rest + 3 * block
 
 
 def test_what_torch_counts_no_operations_of_has_none() -> None:

@@ -57,7 +57,6 @@ def peak_bytes(call: Callable[[], object], device: torch.device) -> int:
     return _peak_cuda(call) if device.type == "cuda" else _peak_cpu(call)
 
 
-@torch.no_grad()
 def forward_flops(model: nn.Module, x: Field) -> float | None:
     """Return the floating-point operations of one sample forward, as torch counts them.
 
@@ -65,7 +64,8 @@ def forward_flops(model: nn.Module, x: Field) -> float | None:
     """
     model.eval()
     try:
-        with FlopCounterMode(display=False) as counter:
+        # without gradients torch's counter trips over a module that is given a slice of a weight
+        with torch.enable_grad(), FlopCounterMode(display=False) as counter:
             model(x[:1])
     except (RuntimeError, AssertionError):
         # torch's own counter trips over some operators; that this one works was seen in training
