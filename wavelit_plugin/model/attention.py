@@ -45,10 +45,10 @@ class LinearAttention(nn.Module):
     ``y = W_o ((a attention(q, k, v) + waves(v) + conv(v)) * (1 + g))`` with q, k, v, g from one
     product. The gate has no activation, so that products such as u * du are within reach. The gain
     ``a`` of each feature starts as zero: what queries and keys at random mix in is noise to the
-    rest, and on 16x16 Darcy flow, with 64 tokens, a short training then errs a fifth more. It is a
-    tenth of what is trained, so that it grows slowly: at the rate of the others a short training on
-    64x64 Darcy flow errs 10 % more than without attention. ``waves`` is what depends on the place
-    alone, see LongWaves.
+    rest, and on 16x16 Darcy flow, with 64 tokens, short trainings of wider tokens erred up to a
+    fifth more. It is a tenth of what is trained, so that it grows slowly: at the rate of the others
+    they erred 10 % more on 64x64 Darcy flow than without attention. ``waves`` is what depends on
+    the place alone, see LongWaves.
     """
 
     one: Tensor
