@@ -31,7 +31,7 @@ def build(ndim: int, **knobs: Any) -> WaveLiT:
     inner, outer = CHANNELS
     sizes = {"in_channels": inner, "out_channels": outer, "ndim": ndim}
     model = WaveLiT(WaveLiTConfig.preset("waveliT-1M", **sizes, **knobs))
-    model.statistics.freeze()
+    model.normalizer.freeze()
     return model
 
 

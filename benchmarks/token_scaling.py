@@ -23,7 +23,7 @@ def build() -> WaveLiT:
     """Return the model, its statistics frozen: the estimate of the first batches is no step."""
     inner, outer = CHANNELS
     model = WaveLiT(WaveLiTConfig(in_channels=inner, out_channels=outer, resolution="native"))
-    model.statistics.freeze()
+    model.normalizer.freeze()
     return model
 
 

@@ -26,9 +26,9 @@ from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 from wavelit_plugin.model.convolution import convolve
 from wavelit_plugin.model.extension import extend
 from wavelit_plugin.model.norm import GroupRMS
+from wavelit_plugin.model.normalizer import Normalizer
 from wavelit_plugin.model.pyramid import FeaturePyramid
 from wavelit_plugin.model.refinement import Refinement
-from wavelit_plugin.model.statistics import FieldStatistics
 
 Change = Callable[[WaveLiT], None]
 
@@ -47,7 +47,7 @@ class TokenRMS(nn.Module):
         )
 
 
-class FieldScales(FieldStatistics):
+class FieldScales(Normalizer):
     """One scale a field instead of one for each of its bands."""
 
     def _scale(self, square: Tensor, mean: Tensor) -> Tensor:
@@ -168,7 +168,7 @@ def _norm_per_token(model: WaveLiT) -> None:
 
 
 def _field_scales(model: WaveLiT) -> None:
-    model.statistics = FieldScales(model.config, model.config.in_channels)
+    model.normalizer = FieldScales(model.config)
 
 
 def _unshared(model: WaveLiT) -> None:

@@ -33,7 +33,7 @@ def test_the_hosts_checkpoint_holds_plain_types_only(
     run(HERE / "train_and_resume.py", pairs_folder, tmp_path / "saved", "1")
     state = torch.load(tmp_path / "saved" / "model_state_dict.pt", weights_only=True)
     assert state["_metadata"]["_name"] == "waveliT"
-    assert bool(state["core.statistics.inputs.samples"] > 0)
+    assert bool(state["core.normalizer.inputs.samples"] > 0)
 
 
 def test_two_gloo_processes_train_alike_without_unused_parameters(

@@ -45,5 +45,5 @@ metrics = trainer.train(
 )
 
 
-digest = hashlib.sha256(model.core.statistics.input_mean.numpy().round(5).tobytes()).hexdigest()
+digest = hashlib.sha256(model.core.normalizer.input_mean.numpy().round(5).tobytes()).hexdigest()
 print(digest[:8], float(metrics["32_l2"]))

@@ -43,7 +43,7 @@ Trainer(model=wrapped, n_epochs=2, data_processor=data.data_processor).train(
 )
 state = model.core.state_dict()
 digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in state.values())).hexdigest()
-samples = int(model.core.statistics.inputs.samples)
+samples = int(model.core.normalizer.inputs.samples)
 # one write, so that the lines of two processes do not mix
 sys.stdout.write(f"rank {dist.get_rank()} {digest} {samples}\n")
 dist.destroy_process_group()

@@ -135,11 +135,11 @@ def test_the_target_of_training_sets_the_scales_and_that_of_evaluation_does_not(
     x, y = batch(3)
     module = plain_module("mse").eval()
     module.eval_step((x, 100 * y))
-    assert int(module.model.core.statistics.inputs.samples) == 0
+    assert int(module.model.core.normalizer.inputs.samples) == 0
     module.train()
     module.train_step((x, 100 * y))
     spread = (100 * y).std(dim=(0, 1, 3, 4), unbiased=False)
-    _, outer = module.model.core.statistics.field_scales()
+    _, outer = module.model.core.normalizer.field_scales()
     # of a target that has nothing to do with the input; the vector's components share theirs
     expected = torch.stack([spread[0], *[spread[1:].square().mean().sqrt()] * 2])
     assert_close(outer, expected, rtol=0.1, atol=0.0)

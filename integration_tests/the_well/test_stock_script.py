@@ -29,7 +29,7 @@ def saved(folder: Path) -> dict[str, Tensor]:
 
 
 def samples(folder: Path) -> int:
-    return int(saved(folder)["core.statistics.inputs.samples"])
+    return int(saved(folder)["core.normalizer.inputs.samples"])
 
 
 def test_an_experiment_fits_rolls_out_saves_resumes_and_validates(
@@ -62,7 +62,7 @@ def test_the_wavelet_loss_of_an_experiment(train: Train) -> None:
 def test_three_axes(train: Train, tmp_path: Path) -> None:
     done = train("maxwell", "experiment=wavelit", *SMALL, ONE)
     assert losses(done, ROLLOUT)
-    assert saved(experiment(tmp_path))["core.trained_space"].tolist() == [16, 16, 16]
+    assert saved(experiment(tmp_path))["core.normalizer.training_grid"].tolist() == [16, 16, 16]
 
 
 def test_our_model_in_an_experiment_of_the_host(train: Train, tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def test_it_fits_rolls_out_saves_and_resumes(
     for name, tensor in run.model.state_dict().items():
         assert_close(again.model.state_dict()[name], tensor, rtol=0.0, atol=0.0)
     again.train()
-    assert int(again.model.core.statistics.inputs.samples) == 36
+    assert int(again.model.core.normalizer.inputs.samples) == 36
 
 
 def test_a_roll_out_is_the_model_applied_to_its_own_frames(data: Data, tmp_path: Path) -> None:

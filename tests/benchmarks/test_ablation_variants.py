@@ -67,9 +67,9 @@ def test_field_scales_are_one_number_a_field() -> None:
     CHANGES["field scales"](changed)
     u = torch.randn(8, 3, 16, 16).cumsum(2)
     changed.fit_statistics([(u, u[:, :2] + 0.1 * torch.randn(8, 2, 16, 16))])
-    scale = changed.statistics.output_scale
+    scale = changed.normalizer.output_scale
     assert_close(scale, scale[:, :1].expand_as(scale))
-    assert float(model().statistics.input_scale.std()) > 0
+    assert float(model().normalizer.input_scale.std()) > 0
 
 
 def test_unshared_blocks_start_alike_and_learn_apart() -> None:

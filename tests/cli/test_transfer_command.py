@@ -103,7 +103,7 @@ def test_a_killed_command_goes_on_and_gives_the_same_numbers(
     assert not list((tmp_path / "killed" / MODELS).glob("*.state"))
     model = JointWaveLiT.load(tmp_path / "killed" / MODELS / "joint-seed0.safetensors")
     assert set(model.members) == {"acoustic_scattering_maze", "planetswe"}
-    grids = {name: model.member(name).trained_space.tolist() for name in model.members}
+    grids = {name: model.member(name).normalizer.training_grid.tolist() for name in model.members}
     assert grids == {"acoustic_scattering_maze": [16, 16], "planetswe": [20, 20]}
     assert model.members["planetswe"].config.axes == ("periodic", "periodic")
     assert model.members["acoustic_scattering_maze"].constants == ("density", "speed")

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
-from wavelit_plugin.model.conditions import SAMPLES
+from wavelit_plugin.model.monitor import SAMPLES
 
 pytestmark = pytest.mark.gpu
 
@@ -100,9 +100,7 @@ def test_the_card_never_waits_for_the_host_in_a_step(
     model = build(**knobs).to(DEVICE).train()
     u, y = (t.to(DEVICE) for t in inputs(model, rng))
     step(model, u, y)  # the kernels of the wavelet transform are tried once
-    if model.condition is not None:  # it learns how conditions are distributed from many batches
-        model.condition.samples.fill_(SAMPLES)
-        model.load_state_dict(model.state_dict())
+    model.normalizer._monitor.looked = 3 * SAMPLES  # a time between two looks at the data
     torch.cuda.set_sync_debug_mode("error")
     try:
         answer = step(model, u, y)[0]
@@ -134,7 +132,7 @@ def test_autocast_changes_the_prediction_by_little(
     with torch.autocast(DEVICE, dtype):
         actual = model(u, conditions(model, u))
     assert actual.dtype == torch.float32
-    mean = model.statistics.output_mean.view(1, -1, *(1,) * model.config.ndim)  # known without it
+    mean = model.normalizer.output_mean.view(1, -1, *(1,) * model.config.ndim)  # known without it
     assert relative(actual - mean, expected - mean) < HALF
 
 
@@ -144,11 +142,11 @@ def test_statistics_of_the_first_batches_are_those_of_the_cpu(
     models = [build(levels=2).train(), build(levels=2).train().to(DEVICE)]
     batches = [inputs(models[0], rng) for _ in range(3)]
     for model in models:
-        model.statistics.clear()
+        model.normalizer.clear()
         for u, y in batches:
-            device = model.trained_space.device
-            model(u.to(device), target=y.to(device))
-    here, there = (model.statistics.state_dict() for model in models)
+            device = model.normalizer.training_grid.device
+            model(u.to(device), target=y.to(device)).sum().backward()
+    here, there = (model.normalizer.state_dict() for model in models)
     for name, value in here.items():
         assert_close(there[name].cpu(), value, rtol=1e-10, atol=1e-12)
 

@@ -97,7 +97,7 @@ def test_components_of_a_vector_share_scales_and_scalars_have_their_own() -> Non
     u = torch.randn(8, 4, 3, 8, 8) * torch.tensor([1.0, 10.0, 30.0])[:, None, None]
     model.expect(torch.randn(8, 1, 3, 8, 8))
     model(u)
-    scale = model.core.statistics.input_scale
+    scale = model.core.normalizer.input_scale
     assert_close(scale[1], scale[2])
     assert bool((scale[0] < 0.2 * scale[1]).all())
 
@@ -107,7 +107,7 @@ def test_a_target_is_shown_once(rng: torch.Generator) -> None:
     x, y = torch.randn(2, 4, 2, 8, 8, generator=rng), torch.randn(2, 1, 2, 8, 8, generator=rng)
     model.expect(y)
     model(x)
-    seen = int(model.core.statistics.outputs.samples)
+    seen = int(model.core.normalizer.outputs.samples)
     model(x)  # without a target, the history itself is looked at
     assert seen == 2
     assert model._target is None

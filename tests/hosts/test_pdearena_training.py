@@ -154,9 +154,9 @@ def test_training_shows_the_target_and_evaluation_does_not(
 ) -> None:
     built, (x, y) = build(), pair(rng)
     built.eval().train_step((x, y))
-    assert int(built.model.core.statistics.outputs.samples) == 0
+    assert int(built.model.core.normalizer.outputs.samples) == 0
     built.train().train_step((x, y))
-    assert int(built.model.core.statistics.outputs.samples) == 2
+    assert int(built.model.core.normalizer.outputs.samples) == 2
 
 
 def test_a_criterion_is_told_how_far_the_training_is(

@@ -85,7 +85,7 @@ def test_what_it_continues_is_the_last_frame() -> None:
     built = model().eval()
     u = torch.zeros(1, 14, 16, 16)
     u[:, 9:12] = torch.randn(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    built.core.statistics.persistence.fill_(1.0)
+    built.core.normalizer.persistence.fill_(1.0)
     with torch.no_grad():
         for parameter in built.core.parameters():
             parameter.zero_()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 
@@ -19,6 +19,20 @@ def tiny() -> Callable[..., WaveLiTConfig]:
         return WaveLiTConfig(**{**small, **knobs})
 
     return tiny
+
+
+@pytest.fixture
+def step() -> Callable[..., WaveLiT]:
+    """Do a training step without an optimizer: what a model learns of its data, it learns then."""
+
+    def step(
+        model: WaveLiT, u: Tensor, condition: Tensor | None = None, *, target: Tensor | None = None
+    ) -> WaveLiT:
+        model.train()(u, condition, target=target).square().mean().backward()
+        model.zero_grad()
+        return model
+
+    return step
 
 
 @pytest.fixture

@@ -103,10 +103,10 @@ def test_a_model_with_a_history_predicts_and_learns_every_frame(
     assert out.shape == target.shape
     out.square().mean().backward()
     # the state of each output is what it continues
-    assert_close(model.statistics.persistence, torch.ones(4, dtype=torch.float64))
+    assert_close(model.normalizer.persistence, torch.ones(4, dtype=torch.float64))
     mean = u[:, 4:6].mean(dim=(0, *range(2, u.ndim)))
-    assert_close(model.statistics.state_mean, mean.repeat(2))
-    assert_close(model.statistics.output_mean, mean.repeat(2) + 0.1)
+    assert_close(model.normalizer.state_mean, mean.repeat(2))
+    assert_close(model.normalizer.output_mean, mean.repeat(2) + 0.1)
 
 
 def test_components_of_a_vector_share_their_band_scales() -> None:
@@ -119,15 +119,15 @@ def test_components_of_a_vector_share_their_band_scales() -> None:
     rng = torch.Generator().manual_seed(0)
     u = torch.randn(8, 6, 8, 8, generator=rng) * torch.tensor([1.0, 1, 7, 1, 1, 7])[:, None, None]
     target = torch.randn(8, 3, 8, 8, generator=rng) * torch.tensor([1.0, 1, 7])[:, None, None]
-    model(u, target=target)
-    scale = model.statistics.input_scale
+    model(u, target=target).sum().backward()
+    scale = model.normalizer.input_scale
     for scalar, x, y in ((0, 1, 2), (3, 4, 5)):
         assert_close(scale[x], scale[y], rtol=0.0, atol=0.0)
         assert not torch.allclose(scale[scalar], scale[x])
     mean_square = (u[:, 4].var() + u[:, 5].var()) / 2
-    assert_close(model.statistics.field_scales()[0][1] ** 2, mean_square, rtol=0.05, atol=0.0)
-    assert_close(model.statistics.output_scale[1], model.statistics.output_scale[2])
-    assert float(model.statistics.persistence[1]) == float(model.statistics.persistence[2])
+    assert_close(model.normalizer.field_scales()[0][1] ** 2, mean_square, rtol=0.05, atol=0.0)
+    assert_close(model.normalizer.output_scale[1], model.normalizer.output_scale[2])
+    assert float(model.normalizer.persistence[1]) == float(model.normalizer.persistence[2])
 
 
 @pytest.mark.parametrize(

@@ -39,12 +39,12 @@ def test_a_loaded_model_is_the_saved_one_to_the_bit(
     model = build(in_channels=3, **knobs).to(dtype)
     u = torch.randn(2, 3, 8, 8, dtype=dtype, generator=rng)
     condition = torch.ones(2, 1, dtype=dtype)
-    model.train()(u[..., :4, :4], condition)  # so that the trained spacing is known
+    model.train()(u[..., :4, :4], condition).sum().backward()  # so that the training grid is known
     model.save(tmp_path / "model.safetensors")
     loaded = WaveLiT.load(str(tmp_path / "model.safetensors"))
     assert not loaded.training
     assert loaded.config == model.config
-    assert not loaded.statistics.learning
+    assert loaded.normalizer.frozen
     assert loaded.state_dict().keys() == model.state_dict().keys()
     for name, value in loaded.state_dict().items():
         assert_close(value, model.state_dict()[name], rtol=0.0, atol=0.0)
@@ -54,18 +54,19 @@ def test_a_loaded_model_is_the_saved_one_to_the_bit(
 
 def test_a_model_that_still_learns_its_statistics_goes_on_learning(tmp_path: Path) -> None:
     model = WaveLiT(WaveLiTConfig(in_channels=1, out_channels=1, ndim=1, width=4, heads=1)).train()
-    model(torch.randn(3, 1, 8))
+    u = torch.randn(3, 1, 8)
+    model(u, target=-u).sum().backward()
     model.save(tmp_path / "young.safetensors")
     loaded = WaveLiT.load(tmp_path / "young.safetensors")
-    assert loaded.statistics.learning
-    assert int(loaded.statistics.inputs.samples) == 3
+    assert not loaded.normalizer.frozen
+    assert int(loaded.normalizer.inputs.samples) == 3
 
 
 def test_the_file_holds_tensors_and_json_only(saved: Path) -> None:
     metadata = metadata_of(saved)
     assert metadata["wavelit_format"] == checkpoint.FORMAT
     assert json.loads(metadata["wavelit_config"])["width"] == 8
-    assert "statistics.input_scale" in load_file(saved)
+    assert "normalizer.input_scale" in load_file(saved)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def rewritten(path: Path, tensors: dict[str, Tensor] | None = None, **metadata: 
 def test_another_version_of_the_format_is_refused(saved: Path) -> None:
     # version 2 had the same tensors with the queries' and keys' features in another order
     rewritten(saved, wavelit_format="2")
-    with pytest.raises(ConfigError, match="has checkpoint format '2', this version reads '3'"):
+    with pytest.raises(ConfigError, match="has checkpoint format '2', this version reads '4'"):
         WaveLiT.load(saved)
 
 

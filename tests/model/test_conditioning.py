@@ -11,8 +11,9 @@ from wavelit_plugin.errors import DataError, ShapeError
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 from wavelit_plugin.model.attention import Places
 from wavelit_plugin.model.block import Block
-from wavelit_plugin.model.conditions import SAMPLES, ConditionEmbedding
+from wavelit_plugin.model.conditions import ConditionEmbedding
 from wavelit_plugin.model.long_waves import WaveFunctions
+from wavelit_plugin.model.normalizer import CONDITION_SAMPLES, Normalizer
 from wavelit_plugin.model.rotation import rotation, wave_vectors
 from wavelit_plugin.shapes import Boundary
 
@@ -103,7 +104,7 @@ def test_conditions_change_what_stays_of_the_state_and_the_size_of_the_update(
     nn.init.normal_(model.head.linear.weight, generator=rng)  # an update that is not nearly zero
     u, condition = double(3, 2, 8, 8, rng=rng), double(3, 1, rng=rng)
     before = model(u, condition)
-    known, state = model.statistics, u[:, : model.config.out_channels]
+    known, state = model.normalizer.scales, u[:, : model.config.out_channels]
     kept = known.persistence.view(1, -1, 1, 1) * (state - known.state_mean.view(1, -1, 1, 1))
     update = before - kept - known.output_mean.view(1, -1, 1, 1)
     nn.init.normal_(model.condition.output.weight, generator=rng)
@@ -166,48 +167,65 @@ def test_without_modulation_the_branches_are_plain_residuals(
     assert_close(block(x, 0, places), y)
 
 
-def test_the_units_of_the_conditions_do_not_matter(tiny: Tiny, rng: torch.Generator) -> None:
-    """Mean and standard deviation over the observed rows leave no trace of scale and offset."""
-    rows = double(40, 2, rng=rng)
-    units, offset = torch.tensor([1e3, 1e-2]).double(), torch.tensor([5e3, 0.5]).double()
-    first = ConditionEmbedding(tiny(conditions=2)).double()
-    second = ConditionEmbedding(tiny(conditions=2)).double()
-    second.load_state_dict(first.state_dict())
-    for batch in rows.split(8):
-        first(batch)
-        second(batch * units + offset)
-    assert_close(first.mean, rows.mean(0))
-    assert_close(first.square, rows.var(0, correction=0))
-    probe = double(3, 2, rng=rng)
-    # an offset of 5 of the spread costs as many digits
-    assert_close(second.eval()(probe * units + offset), first.eval()(probe), rtol=1e-5, atol=1e-6)
+def learned(tiny: Tiny, *batches: Tensor) -> tuple[Tensor, Tensor, Normalizer]:
+    """Mean and scale of conditions after batches of samples whose fields vary."""
+    config = tiny(conditions=batches[0].shape[1])
+    normalizer = Normalizer(config).to(batches[0].dtype)
+    found = normalizer.cleared()
+    for batch in batches:
+        u = torch.randn(len(batch), 2, 4, 4).to(batch.dtype)
+        found = normalizer.learned(found, normalizer.observe(u, batch, u[:, :1]))
+    return found.scales.condition_mean, found.scales.condition_scale, normalizer
 
 
-def test_a_condition_that_never_varies_is_only_centred(tiny: Tiny) -> None:
-    embedding = ConditionEmbedding(tiny(conditions=1))
-    embedding(torch.full((4, 1), 7.0))
-    embedding.eval()
-    assert torch.isfinite(embedding(torch.tensor([[8.0]])).blocks).all()
-    fresh = ConditionEmbedding(tiny(conditions=1)).eval()
-    for part in ("hidden", "blocks", "output"):
-        getattr(fresh, part).load_state_dict(getattr(embedding, part).state_dict())
-    assert_close(embedding(torch.tensor([[8.0]])), fresh(torch.tensor([[1.0]])))
-
-
-def test_scale_and_mean_of_conditions_freeze_and_travel_with_the_weights(
+def test_mean_and_scale_of_the_conditions_are_those_of_all_rows(
     tiny: Tiny, rng: torch.Generator
 ) -> None:
-    embedding = ConditionEmbedding(tiny(conditions=1))
-    embedding(torch.randn(SAMPLES, 1, generator=rng))
-    frozen = embedding.mean.clone()
-    embedding(torch.full((8, 1), 100.0))
-    assert_close(embedding.mean, frozen, rtol=0.0, atol=0.0)
-    other = ConditionEmbedding(tiny(conditions=1))
-    other.load_state_dict(embedding.state_dict())
-    other(torch.full((8, 1), 100.0))
-    assert_close(other.mean, frozen, rtol=0.0, atol=0.0)
+    rows = double(40, 2, rng=rng) * torch.tensor([1e3, 1e-2]).double() + 5e3
+    mean, scale, _ = learned(tiny, *rows.split(8))
+    assert_close(mean, rows.mean(0))
+    # an offset of 5e5 of the spread costs twice as many digits
+    assert_close(scale, rows.std(0, correction=0), rtol=1e-5, atol=0.0)
 
 
-def test_a_condition_that_is_not_finite_is_refused_in_training(tiny: Tiny) -> None:
+def test_the_units_of_the_conditions_do_not_matter(
+    tiny: Tiny, step: Callable[..., WaveLiT], rng: torch.Generator
+) -> None:
+    u, rows = double(40, 2, 8, 8, rng=rng), double(40, 2, rng=rng)
+    units, offset = torch.tensor([1e3, 1e-2]).double(), torch.tensor([5e3, 0.5]).double()
+    first = WaveLiT(tiny(conditions=2)).double()
+    nn.init.normal_(first.head.linear.weight, generator=rng)
+    second = WaveLiT(first.config).double()
+    second.load_state_dict(first.state_dict())
+    step(first, u, rows, target=u[:, :1])
+    step(second, u, rows * units + offset, target=u[:, :1])
+    probe = double(3, 2, rng=rng)
+    expected = first.eval()(u[:3], probe)
+    assert float((expected - first(u[:3], probe + 1)).detach().abs().max()) > 1e-6
+    # an offset of 5 of the spread costs as many digits
+    found = second.eval()(u[:3], probe * units + offset)
+    assert_close(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 7.0, 0.1])
+def test_a_condition_that_never_varies_is_only_centred(value: float, tiny: Tiny) -> None:
+    """Its variation is rounding; divided by it, the condition would be noise of order one."""
+    batches = [torch.full((size, 1), value) for size in (3, 7, 5)]
+    mean, scale, _ = learned(tiny, *batches)
+    assert_close(mean, torch.tensor([value]))
+    assert_close(scale, torch.ones(1), rtol=0.0, atol=0.0)
+
+
+def test_mean_and_scale_of_conditions_freeze(tiny: Tiny, rng: torch.Generator) -> None:
+    rows = torch.randn(CONDITION_SAMPLES, 1, generator=rng)
+    frozen = learned(tiny, rows)[:2]
+    assert_close(learned(tiny, rows, 100 + rows)[:2], frozen, rtol=0.0, atol=0.0)
+
+
+def test_a_condition_that_is_not_finite_is_refused_in_training(
+    tiny: Tiny, step: Callable[..., WaveLiT], rng: torch.Generator
+) -> None:
+    u = torch.randn(2, 2, 4, 4, generator=rng)
+    condition = torch.tensor([[1.0], [float("nan")]])
     with pytest.raises(DataError, match="conditions of a training batch hold NaN"):
-        ConditionEmbedding(tiny(conditions=1))(torch.tensor([[float("nan")]]))
+        step(WaveLiT(tiny(conditions=1)), u, condition, target=u[:, :1])

@@ -52,7 +52,7 @@ def fields(
 def added(model: WaveLiT, space: tuple[int, ...], count: int = 4000) -> Tensor:
     torch.manual_seed(0)
     u = torch.zeros(count, model.config.in_channels, *space, dtype=torch.float64)
-    return with_noise(u, model.config, model.statistics)
+    return with_noise(u, model.config, model.normalizer.bands, model.normalizer.scales)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_each_band_has_its_share_of_both_scales(
     space: tuple[int, ...], knobs: dict[str, Any], rng: torch.Generator
 ) -> None:
     model = trained(rng, space, **knobs)
-    known, config = model.statistics, model.config
+    known, config = model.normalizer, model.config
     tokens = tokenize(added(model, space)[:, :2], config)
     power = tokens.square().flatten(0, -2).mean(0).unflatten(0, (2, -1))
     scale = known.input_scale[:2]

@@ -80,7 +80,7 @@ def test_the_model_is_the_one_with_fewer_levels(
     assert_close(large.eval()(u), small.eval()(u), rtol=0.0, atol=1e-9)
     # both see fields in these units, to which the floors of absent bands add a little
     for ours, its in zip(
-        large.statistics.field_scales(), small.statistics.field_scales(), strict=True
+        large.normalizer.field_scales(), small.normalizer.field_scales(), strict=True
     ):
         assert_close(ours, its, rtol=0.02**2 / 2, atol=0.0)
 
@@ -103,7 +103,8 @@ def test_the_training_grid_decides_on_every_other_grid(tiny: Tiny, rng: torch.Ge
     """Without realignment a finer grid has more tokens, each of as many points as in training."""
     config = tiny(levels=3, least_tokens=16, resolution="native", residual="off")
     model = WaveLiT(config).double()
-    model.train()(field((8, 8), rng))
+    u = field((8, 8), rng)
+    model.train()(u, target=u[:, :1]).sum().backward()
     grids: list[tuple[int, ...]] = []
     model.embed.register_forward_hook(lambda _m, _i, out: grids.append(tuple(out.shape[1:-1])))
     for size in (8, 16, 32):
@@ -114,7 +115,8 @@ def test_the_training_grid_decides_on_every_other_grid(tiny: Tiny, rng: torch.Ge
 def test_what_is_not_used_gets_a_gradient_of_zero(tiny: Tiny, rng: torch.Generator) -> None:
     """Not None, which DistributedDataParallel would take for a parameter that is never used."""
     model = WaveLiT(tiny(levels=2, least_tokens=10**6, residual="off")).double()
-    model(field((8, 8), rng)).square().mean().backward()
+    u = field((8, 8), rng)
+    model(u, target=u[:, :1]).square().mean().backward()
     gradients = {name: p.grad for name, p in model.named_parameters()}
     missing = [name for name, gradient in gradients.items() if gradient is None]
     assert missing == []

@@ -42,7 +42,7 @@ def test_autocast_changes_the_prediction_by_little(
     with autocast():
         out = model(u)
     assert out.dtype == torch.float32
-    mean = model.statistics.output_mean  # known without the network
+    mean = model.normalizer.output_mean  # known without the network
     view = (1, -1, *(1,) * knobs["ndim"])
     assert relative(out - mean.view(view), expected - mean.view(view)) < BOUND
 
@@ -116,10 +116,10 @@ def test_statistics_learned_under_autocast_are_those_without(
     plain(u, target=target[:, :1])
     with autocast():
         inside(u, target=target[:, :1])
-        scales = inside.statistics.field_scales()
+        scales = inside.normalizer.field_scales()
     for (name, a), b in zip(inside.named_buffers(), plain.buffers(), strict=True):
         assert_close(a, b, rtol=0.0, atol=0.0, msg=name)
-    assert_close(scales, plain.statistics.field_scales(), rtol=0.0, atol=0.0)
+    assert_close(scales, plain.normalizer.field_scales(), rtol=0.0, atol=0.0)
 
 
 def test_training_under_autocast_gives_finite_float32_gradients(

@@ -109,7 +109,8 @@ def test_the_number_of_halvings_comes_nearest_to_the_trained_spacing(
 def trained_at(size: int, model: WaveLiT) -> WaveLiT:
     """Let the model see one training batch; its statistics are frozen already."""
     config = model.config
-    model.train()(torch.zeros(1, config.in_channels, *(size,) * config.ndim, dtype=torch.float64))
+    u = torch.randn(1, config.in_channels, *(size,) * config.ndim, dtype=torch.float64)
+    model.train()(u).sum().backward()
     return model.eval()
 
 
@@ -149,7 +150,7 @@ def test_what_persists_keeps_the_details_of_the_fine_grid(
         silent.data.zero_()
     model.refinement.biases[-1].data.zero_()
     trained_at(4, model)
-    known = model.statistics
+    known = model.normalizer
     assert model.persistence is not None
     a = known.persistence + model.persistence
     for size in (4, 8, 2):
@@ -182,10 +183,23 @@ def test_the_output_has_the_shape_of_any_input(scales: int, ndim: int, build: Bu
         assert bool(out.isfinite().all())
 
 
-def test_the_first_training_batch_sets_the_spacing_for_good(tiny: Tiny) -> None:
-    model = WaveLiT(tiny()).eval()
-    model(torch.zeros(1, 2, 4, 4))
-    assert model.trained_space.tolist() == [0, 0]
-    model.train()(torch.zeros(1, 2, 8, 6))
-    model(torch.zeros(1, 2, 16, 12))
-    assert model.trained_space.tolist() == [8, 6]
+def test_the_first_training_step_sets_the_training_grid_and_another_grid_is_said_once(
+    tiny: Tiny, step: Callable[..., WaveLiT], rng: torch.Generator
+) -> None:
+    model = WaveLiT(tiny())
+    first, other = (torch.randn(1, 2, *space, generator=rng) for space in ((8, 6), (16, 12)))
+    step(model, first, target=first[:, :1])
+    assert model.normalizer.training_grid.tolist() == [8, 6]
+    with pytest.warns(UserWarning, match=r"a training batch has \(16, 12\) points an axis"):
+        step(model, other, target=other[:, :1])
+    step(model, other, target=other[:, :1])  # a second warning would be an error
+    assert model.normalizer.training_grid.tolist() == [8, 6]
+
+
+def test_training_runs_on_the_grid_that_comes(build: Build, rng: torch.Generator) -> None:
+    model = trained_at(4, build())
+    native = build(resolution="native")
+    native.load_state_dict(model.state_dict())
+    u = torch.randn(2, 2, 8, 8, dtype=torch.float64, generator=rng)
+    out = model.train()(u)
+    assert_close(out, native.eval()(u), rtol=0.0, atol=0.0)

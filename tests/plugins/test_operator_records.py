@@ -87,7 +87,7 @@ def test_wavelit_maps_its_task_and_learns_everywhere(ndim: int, *, continues: bo
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(0.1 * torch.randn_like(parameter))
-    model(u).square().sum().backward()
+    model(u, target=torch.randn_like(u[:, :2])).square().sum().backward()
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
 
 
@@ -137,10 +137,10 @@ def test_wavelit_measures_its_scales_before_training() -> None:
     y = x[:, :2] + 0.1 * torch.randn(600, 2, 16, 12)
     assert record.fit is not None
     record.fit(model, x, y)
-    assert bool(model.statistics.frozen)
+    assert bool(model.normalizer.frozen)
     # 300 samples of 192 points: the mean is known to 5 / sqrt(57600)
-    assert_close(model.statistics.input_mean[2:], torch.tensor([7.0]), rtol=0.0, atol=0.1)
-    assert model.statistics.persistence.min() > 0.99
+    assert_close(model.normalizer.input_mean[2:], torch.tensor([7.0]), rtol=0.0, atol=0.1)
+    assert model.normalizer.persistence.min() > 0.99
     record.fit(torch.nn.Identity(), x, y)  # a plugin's model may measure nothing
 
 
@@ -149,4 +149,4 @@ def test_of_a_change_wavelit_does_not_take_the_state_for_a_part() -> None:
     x, change = torch.randn(64, 3, 16, 12), torch.randn(64, 2, 16, 12)
     assert record.fit is not None
     record.fit(model, x, change)
-    assert model.statistics.persistence.abs().max() == 0
+    assert model.normalizer.persistence.abs().max() == 0

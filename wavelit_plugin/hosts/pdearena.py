@@ -179,7 +179,7 @@ class ConditionedWaveLiTFields(WaveLiTFields):
                     "param_conditioning to null or use data that have them"
                 )
             rows.append(z.reshape(len(x), -1))
-        own = self.core.statistics.input_mean
+        own = self.core.normalizer.input_mean
         return self._predict(x, torch.cat([row.to(own) for row in rows], dim=1))
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
+from wavelit_plugin.model.constants import ModuleWithConstants
 from wavelit_plugin.model.convolution import DepthwiseConv
 from wavelit_plugin.model.long_waves import LongWaves
 from wavelit_plugin.model.residual import StepLinear
@@ -39,7 +41,7 @@ class Places(NamedTuple):
     waves: tuple[Tensor, ...]
 
 
-class LinearAttention(nn.Module):
+class LinearAttention(ModuleWithConstants):
     """Global coupling at a cost linear in the tokens, and a local one beside it.
 
     ``y = W_o ((a attention(q, k, v) + waves(v) + conv(v)) * (1 + g))`` with q, k, v, g from one
@@ -62,8 +64,7 @@ class LinearAttention(nn.Module):
         self.gain = nn.Parameter(torch.zeros(width))
         self.out = StepLinear(width, width)
         # the 1 of (1 + g), added to the bias instead of every token
-        one = (torch.arange(4 * width) >= 3 * width).to(torch.get_default_dtype())
-        self.register_buffer("one", one, persistent=False)
+        self.register_constant("one", partial(_one, width))
 
     def forward(self, x: Tokens, step: Tensor, places: Places) -> Tokens:
         """Mix the tokens of (batch, *grid, width), and multiply by a step as StepLinear does."""
@@ -86,6 +87,10 @@ class LinearAttention(nn.Module):
         gain = (self.gain * SLOWNESS).view(self.heads, -1)
         rotation = (places.cosine, places.sine)
         return evaluate(_CentredAttention, pairs, values, gain, *rotation).reshape(value.shape)
+
+
+def _one(width: int) -> Tensor:
+    return (torch.arange(4 * width) >= 3 * width).float()
 
 
 def centred_attention(query: Tensor, key: Tensor, value: Tensor, rotation: Rotation) -> Tensor:

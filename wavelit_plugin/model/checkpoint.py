@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from wavelit_plugin.errors import ConfigError, DataError
 from wavelit_plugin.model.config import WaveLiTConfig
 
-FORMAT = "3"
+FORMAT = "4"
 """Version of the files, others are refused; new too where weights begin to mean something else."""
 
 _KEY = "wavelit_format"

@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from wavelit_plugin.model.config import WaveLiTConfig
-from wavelit_plugin.model.statistics import FieldStatistics
-from wavelit_plugin.model.tokenizer import detokenize
+from wavelit_plugin.model.normalizer import Scales
+from wavelit_plugin.model.tokenizer import Bands, detokenize
 from wavelit_plugin.shapes import Field
 
 
-def with_noise(u: Field, config: WaveLiTConfig, known: FieldStatistics) -> Field:
+def with_noise(u: Field, config: WaveLiTConfig, bands: Bands, known: Scales) -> Field:
     """Return (batch, in_channels, *space) with Gaussian noise on the fields that persist.
 
     In a roll-out a model is fed its own errors; what the input is off by, the target is not. Each
@@ -26,22 +26,22 @@ def with_noise(u: Field, config: WaveLiTConfig, known: FieldStatistics) -> Field
     history = layout.frames * layout.fields
     size = len(u), layout.frames
     amplitude = config.noise * torch.rand(len(u), *[1] * (u.ndim - 1), device=u.device)
-    walk = _drawn(u, config, known).unflatten(0, size).cumsum(1) * layout.frames**-0.5
+    walk = _drawn(u, config, bands, known).unflatten(0, size).cumsum(1) * layout.frames**-0.5
     noise = amplitude.to(walk.dtype) * walk.flatten(1, 2)
     moved = u[:, :history] + noise.to(u.dtype)
     return torch.cat([moved, u[:, history:]], dim=1)
 
 
-def _drawn(u: Field, config: WaveLiTConfig, known: FieldStatistics) -> Tensor:
+def _drawn(u: Field, config: WaveLiTConfig, bands: Bands, known: Scales) -> Tensor:
     """(batch * frames, field, *space) noise of amplitude 1, independent."""
     layout, space = config.channels, tuple(u.shape[2:])
     levels = config.levels_on(space)
     scale = known.input_scale[: layout.fields]
-    field = known.bands.mean(scale.square()).sqrt()[:, None]
+    field = bands.mean(scale.square()).sqrt()[:, None]
     persists = (known.persistence[: layout.fields] > 0)[:, None]
     # of fewer levels, a coefficient of a token is larger than that of the field
     larger = 2.0 ** ((config.levels - levels) * config.ndim / 2)
-    deviation = known.bands.spread((scale * field * larger).sqrt() * persists).flatten()
+    deviation = bands.spread((scale * field * larger).sqrt() * persists).flatten()
     grid = [-(-points // 2**levels) for points in space]
     normal = torch.randn(
         len(u) * layout.frames, *grid, len(deviation), device=u.device, dtype=deviation.dtype

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from wavelit_plugin.model.constants import ModuleWithConstants
 from wavelit_plugin.shapes import Boundary, Tokens, full_precision
 
 WAVES = {1: 8, 2: 4, 3: 3}
@@ -59,7 +60,7 @@ class LongWaves(nn.Module):
         return mixed.permute([order.index(axis) for axis in range(len(order))])
 
 
-class WaveFunctions(nn.Module):
+class WaveFunctions(ModuleWithConstants):
     """The longest waves of every axis of a grid, at the centres of its cells.
 
     For each axis (size, wave), orthonormal as far as the axis can show them; those that it cannot
@@ -74,15 +75,20 @@ class WaveFunctions(nn.Module):
     def __init__(self, boundary: tuple[Boundary, ...]) -> None:
         super().__init__()
         self.boundary, self.count = boundary, WAVES[len(boundary)]
-        number = torch.arange(self.count)
         # numbers that every precision has, so that the model may be of any: half turns, their lead,
         # and squares of heights
-        for name, values in (
-            ("number", number.repeat(2).float()),
-            ("lead", torch.tensor([0.0, 0.5]).repeat_interleave(self.count)),
-            ("square", 1.0 + (number > 0).repeat(2)),
-        ):
-            self.register_buffer(name, values, persistent=False)
+        self.register_constant("number", self._number)
+        self.register_constant("lead", self._lead)
+        self.register_constant("square", self._square)
+
+    def _number(self) -> Tensor:
+        return torch.arange(float(self.count)).repeat(2)
+
+    def _lead(self) -> Tensor:
+        return torch.tensor([0.0, 0.5]).repeat_interleave(self.count)
+
+    def _square(self) -> Tensor:
+        return 1.0 + (self._number() > 0)
 
     def forward(self, grid: tuple[int, ...]) -> tuple[Tensor, ...]:
         """Return the waves of each axis."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
@@ -10,6 +12,7 @@ from wavelit_plugin.model import recompute
 from wavelit_plugin.model.attention import Places
 from wavelit_plugin.model.block import Block
 from wavelit_plugin.model.config import WaveLiTConfig
+from wavelit_plugin.model.constants import ModuleWithConstants
 from wavelit_plugin.model.long_waves import WaveFunctions
 from wavelit_plugin.model.rotation import rotation, wave_vectors
 from wavelit_plugin.shapes import Tokens, full_precision
@@ -18,7 +21,7 @@ _FIRST_GAIN = 0.5  # of the coarse correction
 _POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
-class FeaturePyramid(nn.Module):
+class FeaturePyramid(ModuleWithConstants):
     """Blocks over ``scales`` token grids, each half the size of the one before.
 
     Every block runs at every scale with shared weights; only an embedding, the norm gains and the
@@ -50,8 +53,7 @@ class FeaturePyramid(nn.Module):
             nn.Parameter(torch.full((config.depth, coarse), _FIRST_GAIN)) if coarse else None
         )
         pairs = config.width // config.heads // 2
-        vectors = wave_vectors(config.axes, config.heads, pairs)
-        self.register_buffer("vectors", vectors, persistent=False)
+        self.register_constant("vectors", partial(wave_vectors, config.axes, config.heads, pairs))
         self.waves = WaveFunctions(config.axes)
 
     def forward(self, x: Tokens, modulation: Tensor | None = None) -> Tokens:

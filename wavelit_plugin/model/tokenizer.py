@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
-from torch import Tensor, nn
+from torch import Tensor
 
 from wavelit_plugin.model.config import WaveLiTConfig
+from wavelit_plugin.model.constants import ModuleWithConstants
 from wavelit_plugin.shapes import Field, Tokens
 from wavelit_plugin.wavelets import Pyramid, dwt, idwt
 
 
-class Bands(nn.Module):
+class Bands(ModuleWithConstants):
     """The order in which the coefficients of one token stand beside each other.
 
     A token covers ``2**levels`` points an axis and holds as many coefficients of each channel:
@@ -32,10 +33,15 @@ class Bands(nn.Module):
             self.sizes += [2 ** (ndim * depth)] * orientations
         # of a coefficient its band, of a band its share of the coefficients, a power of two; kept
         # where the model is, since a GPU would wait for what is sent to it in every step
+        self.register_constant("band", self._band)
+        self.register_constant("share", self._share)
+
+    def _band(self) -> Tensor:
         sizes = torch.tensor(self.sizes)
-        band = torch.arange(self.count).repeat_interleave(sizes, output_size=sum(self.sizes))
-        self.register_buffer("band", band, persistent=False)
-        self.register_buffer("share", sizes / sizes.sum(), persistent=False)
+        return torch.arange(self.count).repeat_interleave(sizes, output_size=sum(self.sizes))
+
+    def _share(self) -> Tensor:
+        return torch.tensor(self.sizes) / sum(self.sizes)
 
     def spread(self, values: Tensor) -> Tensor:
         """Repeat (..., band) values for each coefficient of a token: (..., coefficient)."""

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from wavelit_plugin.errors import ConfigError, ShapeError
+from wavelit_plugin.errors import ShapeError
 from wavelit_plugin.model.checkpoint import check_tensors, read_checkpoint, write_checkpoint
 from wavelit_plugin.model.conditions import ConditionEmbedding, Modulation
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.embedding import BandEmbedding, BandHead
-from wavelit_plugin.model.frames import differences_and_constants, last_state, step_in_history
+from wavelit_plugin.model.frames import differences_and_constants, last_state
 from wavelit_plugin.model.input_noise import with_noise
+from wavelit_plugin.model.normalizer import Normalizer, Scales
 from wavelit_plugin.model.pyramid import FeaturePyramid
 from wavelit_plugin.model.refinement import Refinement
 from wavelit_plugin.model.resolution import coarsen, levels_apart, refine
-from wavelit_plugin.model.statistics import FieldStatistics
 from wavelit_plugin.model.texture import Texture
 from wavelit_plugin.model.tokenizer import detokenize, tokenize
-from wavelit_plugin.shapes import Field, check_field, check_same_shape, full_precision
+from wavelit_plugin.shapes import Field, check_field, full_precision
 
 
 class WaveLiT(nn.Module):
@@ -30,7 +30,11 @@ class WaveLiT(nn.Module):
 
     Input (batch, in_channels, *space) and output (batch, out_channels, *space) are in the units of
     the data: normalisation is inside, estimated on the first training batches and saved with the
-    weights. Any grid size works; the output has the input's.
+    weights. A batch is learned from when its gradient is computed; a call without one leaves no
+    trace. Any grid size works; the output has the input's.
+
+    With DistributedDataParallel the statistics are those of rank 0. Elsewhere each process has its
+    own, unless ``fit_statistics`` sets them.
 
     Args:
         config: a WaveLiTConfig, for instance from ``WaveLiTConfig.preset``.
@@ -40,12 +44,10 @@ class WaveLiT(nn.Module):
     torch.Size([1, 1, 9, 12])
     """
 
-    trained_space: Tensor
-
     def __init__(self, config: WaveLiTConfig) -> None:
         super().__init__()
         self.config = config
-        self.statistics = FieldStatistics(config, config.in_channels)
+        self.normalizer = Normalizer(config)
         self.embed = BandEmbedding(config)
         self.texture = Texture(config)
         self.condition = ConditionEmbedding(config) if config.conditions else None
@@ -62,13 +64,7 @@ class WaveLiT(nn.Module):
         # what the measured persistence is corrected by; absent where nothing can persist
         continues = config.channels.fields > 0 and config.residual != "off"
         self.persistence = nn.Parameter(torch.zeros(config.out_channels)) if continues else None
-        # grid of the first training batch; zeros before
-        self.register_buffer("trained_space", torch.zeros(config.ndim, dtype=torch.int64))
-        self._trained: tuple[int, ...] | None = None
-        self._compiled: Callable[[Field, Modulation | None], Field] | None = None
-        self.register_load_state_dict_post_hook(  # type: ignore[no-untyped-call]
-            _restore_trained_space
-        )
+        self._compiled: Callable[..., Field] | None = None
 
     def forward(
         self, u: Field, condition: Tensor | None = None, *, target: Field | None = None
@@ -85,43 +81,45 @@ class WaveLiT(nn.Module):
             ShapeError: wrong axes, channels, dtype or conditions, or another shape of target.
             DataError: NaN or infinity while the statistics are estimated.
         """
-        check_field(u, ndim=self.config.ndim, channels=self.config.in_channels)
-        _check_values(u, self.statistics.input_mean.dtype)
-        modulation = self._modulation(u, condition)
-        if self.training and self.statistics.learning:
-            self._observe(u, target)
-        if self.training and self._trained is None:
-            self._remember_space(u)
+        self._check(u)
+        self._check_condition(u, condition)
+        known, keep = self.normalizer(u, condition, target)
+        modulation = None
+        if self.condition is not None and condition is not None:
+            middle = condition.to(known.condition_mean.dtype) - known.condition_mean
+            modulation = self.condition(middle / known.condition_scale)
         if self.training and self.config.noise and self.config.channels.fields:
-            u = with_noise(u, self.config, self.statistics)
-        space = tuple(u.shape[2:])
-        levels = self._levels_apart(space)
-        network = self._network() if self.training and self.config.compile else self._update
-        update = network(self._resampled(u, levels), modulation)
-        update = self._resampled(update, -levels)
-        for axis, size in enumerate(space, start=2):
-            update = update.narrow(axis, 0, size)
-        return (self._continued(u, modulation) + update).to(u.dtype)
+            u = with_noise(u, self.config, self.normalizer.bands, known)
+        change = self._in_training if self.training else self._in_evaluation
+        out = self._continued(u, modulation, known) + change(u, modulation, known)
+        out = out.to(u.dtype)
+        if keep is not None and out.requires_grad:
+            out.register_hook(lambda _: keep())
+        return out
 
-    def fit_statistics(self, loader: Iterable[object]) -> None:
+    def fit_statistics(self, loader: Iterable[object], *, across_ranks: bool = False) -> None:
         """Set the statistics from a whole data loader instead of the first training batches.
 
         Args:
-            loader: yields inputs, pairs (input, target) or mappings with ``x`` and ``y``; with a
-                process group, as many batches on every rank.
+            loader: yields inputs, pairs (input, target) or mappings with ``x`` and ``y``.
+            across_ranks: measure the batches of all processes of the default group together; then
+                every process has to call this, with any number of batches. Not needed with
+                DistributedDataParallel, which hands on what rank 0 has.
 
         Raises:
-            DataError: NaN or infinity in the data; the statistics are then as before.
-            ConfigError: the loader yields something else, or nothing.
+            DataError: NaN or infinity in the data. Whatever is raised, the statistics are then as
+                before.
+            ShapeError: a batch that the model would not take.
+            ConfigError: the loader yields something else, or nothing that varies.
         """
-        before = {name: t.clone() for name, t in self.statistics.state_dict().items()}
-        self.statistics.clear()
-        try:
-            self._observe_all(loader)
-        except BaseException:
-            self.statistics.load_state_dict(before)
-            raise
-        self.statistics.freeze()
+        self.normalizer.fit(loader, self._check, across_ranks=across_ranks)
+
+    def reset_running_stats(self) -> None:
+        """Forget the statistics and the training grid; the next training steps set them anew.
+
+        For fine-tuning on other data. The weights stay.
+        """
+        self.normalizer.clear()
 
     def save(self, path: str | Path) -> None:
         """Write weights, statistics and configuration to one safetensors file, atomically.
@@ -142,7 +140,7 @@ class WaveLiT(nn.Module):
         config, tensors = read_checkpoint(Path(path))
         model = cls(config)
         check_tensors(Path(path), tensors, model.state_dict())
-        model.to(tensors["statistics.input_mean"].dtype)  # float64 models stay what they are
+        model.to(tensors["normalizer.input_mean"].dtype)  # float64 models stay what they are
         model.load_state_dict(tensors)
         return model.eval()
 
@@ -150,45 +148,43 @@ class WaveLiT(nn.Module):
         # a copy that kept it would go on with the weights of the original
         return {**super().__getstate__(), "_compiled": None}  # type: ignore[no-untyped-call]
 
-    def _network(self) -> Callable[[Field, Modulation | None], Field]:
-        if self._compiled is None:
-            self._compiled = torch.compile(self._update)
-        return self._compiled
+    def train(self, mode: bool = True) -> WaveLiT:
+        """Set training or evaluation mode."""
+        super().train(mode)
+        self.normalizer.read_grid()  # for which an evaluation is compiled
+        return self
 
-    def _observe_all(self, loader: Iterable[object]) -> None:
-        device = self.trained_space.device
-        for batch in loader:
-            u, target = _input_and_target(batch)
-            self._observe(u.to(device), None if target is None else target.to(device))
-        if int(self.statistics.inputs.samples) == 0:
-            raise ConfigError("the loader yields no batch; statistics need at least one")
+    def _check(self, u: Field) -> None:
+        check_field(u, ndim=self.config.ndim, channels=self.config.in_channels)
+        _check_values(u, self.normalizer.input_mean.dtype)
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def _observe(self, u: Field, target: Field | None) -> None:
-        state, after = last_state(u, self.config), target
-        if target is not None:
-            check_same_shape(target=target, output=state)
-        elif (step := step_in_history(u, self.config)) is not None:
-            state, after = step
-        inputs = differences_and_constants(u, self.config)
-        self.statistics.observe(inputs.detach(), state.detach(), after)
+    def _in_training(self, u: Field, modulation: Modulation | None, known: Scales) -> Field:
+        """Return the update, on the grid as it comes."""
+        network: Callable[..., Field] = self._update
+        if self.config.compile:
+            self._compiled = network = self._compiled or torch.compile(self._update)
+        return network(u, modulation, known, self.config.levels_on(u.shape[2:]))
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator]
-    def _remember_space(self, u: Field) -> None:
-        self._trained = tuple(u.shape[2:])
-        self.trained_space.copy_(torch.tensor(self._trained))
-
-    def _levels_apart(self, space: tuple[int, ...]) -> int:
-        if self._trained is None or self.config.resolution == "native":
-            return 0
-        return levels_apart(space, self._trained)
+    def _in_evaluation(self, u: Field, modulation: Modulation | None, known: Scales) -> Field:
+        """Return the update, computed at the spacing of the training grid."""
+        self.normalizer.compare_in_evaluation(u)
+        space, grid = tuple(u.shape[2:]), self.normalizer.read_grid()
+        apart = 0
+        if grid is not None and self.config.resolution == "aligned":
+            apart = levels_apart(space, grid)
+        levels = self.config.levels_on(grid or space)
+        update = self._update(self._resampled(u, apart), modulation, known, levels)
+        update = self._resampled(update, -apart)
+        for axis, size in enumerate(space, start=2):
+            update = update.narrow(axis, 0, size)
+        return update
 
     def _resampled(self, u: Field, levels: int) -> Field:
         if levels > 0:
             return coarsen(u, levels, self.config.axes)
         return refine(u, -levels, self.config.axes)
 
-    def _modulation(self, u: Field, condition: Tensor | None) -> Modulation | None:
+    def _check_condition(self, u: Field, condition: Tensor | None) -> None:
         expected = (len(u), self.config.conditions)
         got = (len(u), 0) if condition is None else tuple(condition.shape)
         if got != expected:
@@ -196,20 +192,16 @@ class WaveLiT(nn.Module):
                 f"condition must have shape {expected} (batch, conditions), got "
                 f"{None if condition is None else got}; pass one row of scalars a sample"
             )
-        if self.condition is None or condition is None:
-            return None
-        return self.condition(condition)
 
-    def _update(self, u: Field, modulation: Modulation | None) -> Field:
+    def _update(self, u: Field, modulation: Modulation | None, known: Scales, levels: int) -> Field:
         """The change, in the units of the output, on the grid of ``u``."""
-        known, view = self.statistics, (1, -1, *(1,) * self.config.ndim)
+        view = (1, -1, *(1,) * self.config.ndim)
         inputs = full_precision(differences_and_constants(u, self.config))
         inputs = inputs - known.input_mean.view(view)
-        levels = self.config.levels_on(self._trained or u.shape[2:])
         # fewer coefficients than the embedding has columns for: as large together as all
         share = 2.0 ** ((levels - self.config.levels) * self.config.ndim / 2)
         x = self.embed(tokenize(inputs, self.config, levels), known.input_scale * share)
-        inner, outer = (s.view(view) for s in known.field_scales())
+        inner, outer = (s.view(view) for s in self.normalizer.field_scales(known))
         inputs = inputs / inner
         x = x + self.texture(inputs, levels)
         x = self.pyramid(x, None if modulation is None else modulation.blocks)
@@ -221,9 +213,9 @@ class WaveLiT(nn.Module):
             return update
         return update * (1 + modulation.gain.view(len(u), *view[1:]))
 
-    def _continued(self, u: Field, modulation: Modulation | None) -> Tensor:
+    def _continued(self, u: Field, modulation: Modulation | None, known: Scales) -> Tensor:
         """What is expected without the network: the mean, and the persistent part of the state."""
-        known, view = self.statistics, (1, -1, *(1,) * self.config.ndim)
+        view = (1, -1, *(1,) * self.config.ndim)
         mean = known.output_mean.view(view)
         if self.persistence is None:
             return mean
@@ -232,12 +224,6 @@ class WaveLiT(nn.Module):
         if modulation is not None:
             share = share + modulation.persistence.view(len(u), *view[1:])
         return torch.addcmul(mean, share, state)
-
-
-def _restore_trained_space(module: nn.Module, _keys: object) -> None:
-    if isinstance(module, WaveLiT):
-        space = tuple(int(size) for size in module.trained_space)
-        module._trained = space if all(space) else None  # noqa: SLF001  (a hook of this class)
 
 
 def _check_values(u: Tensor, own: torch.dtype) -> None:
@@ -252,16 +238,3 @@ def _check_values(u: Tensor, own: torch.dtype) -> None:
         raise ShapeError(
             f"every space axis needs at least one point, got shape {tuple(u.shape)}; check the data"
         )
-
-
-def _input_and_target(batch: object) -> tuple[Tensor, Tensor | None]:
-    if isinstance(batch, Mapping) and isinstance(batch.get("x"), Tensor):
-        return batch["x"], batch.get("y")
-    if isinstance(batch, Tensor):
-        return batch, None
-    if isinstance(batch, Sequence) and batch and isinstance(batch[0], Tensor):
-        return batch[0], batch[1] if len(batch) > 1 else None
-    raise ConfigError(
-        "the loader must yield tensors, (input, target) pairs or mappings with 'x' and 'y', got "
-        f"{type(batch).__name__}"
-    )

@@ -9,7 +9,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from wavelit_plugin.model import PRESETS, ChannelLayout, WaveLiT, WaveLiTConfig
-from wavelit_plugin.model.statistics import SAMPLES
+from wavelit_plugin.model.monitor import SAMPLES
 from wavelit_plugin.plugins.types import GridTask, ModelRecord, OperatorRecord
 
 # features of an attention head, as in the presets

@@ -24,5 +24,5 @@ class RankDigest(Callback):  # type: ignore[misc]  # untyped where it is absent
         core = pl_module.model.core
         state = core.state_dict().values()
         digest = hashlib.sha256(b"".join(value.cpu().numpy().tobytes() for value in state))
-        told = f"{digest.hexdigest()} {int(core.statistics.inputs.samples)}\n"
+        told = f"{digest.hexdigest()} {int(core.normalizer.inputs.samples)}\n"
         (self.folder / f"rank-{trainer.global_rank}").write_text(told, encoding="utf-8")

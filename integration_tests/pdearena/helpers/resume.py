@@ -22,7 +22,7 @@ sys.argv = [sys.argv[0], *arguments]
 cli = cli_class(model, data, run=False, parser_kwargs={"parser_mode": "omegaconf"})
 before = torch.load(checkpoint)
 cli.trainer.fit(cli.model, datamodule=cli.datamodule, ckpt_path=checkpoint)
-held = "model.core.statistics.inputs.samples"
+held = "model.core.normalizer.inputs.samples"
 print(
     json.dumps(
         {

@@ -14,7 +14,7 @@ from wavelit_plugin.data.readers import READERS, GridData, Pairs, read_grid_data
 from wavelit_plugin.data.readers.the_well import THE_WELL
 from wavelit_plugin.errors import ConfigError
 from wavelit_plugin.model import ChannelLayout, JointWaveLiT, Member, WaveLiTConfig
-from wavelit_plugin.model.statistics import SAMPLES
+from wavelit_plugin.model.monitor import SAMPLES
 from wavelit_plugin.plugins.wavelit_operators import heads_of
 from wavelit_plugin.shapes import Field
 

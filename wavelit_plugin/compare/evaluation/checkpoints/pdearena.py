@@ -86,7 +86,7 @@ def _config(facts: dict[str, Any], core: dict[str, Any], path: Path) -> WaveLiTC
         in_channels=frames * fields,
         out_channels=future * fields,
         **{
-            "ndim": len(core["trained_space"]),
+            "ndim": len(core["normalizer.training_grid"]),
             "residual": "on",
             "conditions": len(core["condition.mean"]) if "condition.mean" in core else 0,
             "layout": ChannelLayout(frames=frames, fields=fields, frames_out=future),

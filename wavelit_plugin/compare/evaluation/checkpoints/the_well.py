@@ -126,7 +126,11 @@ def _config(
     if knobs.get("dataset") is not None:
         given.setdefault("boundary", data.boundary)  # the host's model takes it from the data too
     layout = ChannelLayout(frames=frames, fields=fields, constants=channels - frames * fields)
-    sizes = {"in_channels": channels, "out_channels": fields, "ndim": len(core["trained_space"])}
+    sizes = {
+        "in_channels": channels,
+        "out_channels": fields,
+        "ndim": len(core["normalizer.training_grid"]),
+    }
     known = {"layout": layout, "residual": "on", **given}
     return WaveLiTConfig.preset(str(knobs.get("preset", "waveliT")), **sizes, **known)
 
