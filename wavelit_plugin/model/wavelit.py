@@ -241,16 +241,12 @@ def _restore_trained_space(module: nn.Module, _keys: object) -> None:
 
 
 def _check_values(u: Tensor, own: torch.dtype) -> None:
-    """Raise ShapeError unless the input has points, and a dtype that goes with the model's."""
+    """Raise ShapeError unless the input has a dtype that goes with the model's."""
     needed = own if u.dtype in {torch.float16, torch.bfloat16} else u.dtype
     if needed != own or own not in {torch.float32, torch.float64}:
         raise ShapeError(
             f"the input is {u.dtype} and the model {own}; give a float32 model float32 or half "
             "precision (half precision inside is autocast's task), and a float64 model float64"
-        )
-    if 0 in u.shape[2:]:
-        raise ShapeError(
-            f"every space axis needs at least one point, got shape {tuple(u.shape)}; check the data"
         )
 
 
