@@ -189,8 +189,8 @@ class WaveLiT(nn.Module):
         return refine(u, -levels, self.config.axes)
 
     def _modulation(self, u: Field, condition: Tensor | None) -> Modulation | None:
-        expected = (len(u), self.config.conditions)
-        got = (len(u), 0) if condition is None else tuple(condition.shape)
+        expected = (u.shape[0], self.config.conditions)
+        got = (u.shape[0], 0) if condition is None else tuple(condition.shape)
         if got != expected:
             raise ShapeError(
                 f"condition must have shape {expected} (batch, conditions), got "
@@ -219,7 +219,7 @@ class WaveLiT(nn.Module):
         update = update + outer * refined
         if modulation is None:
             return update
-        return update * (1 + modulation.gain.view(len(u), *view[1:]))
+        return update * (1 + modulation.gain.view(*modulation.gain.shape, *view[2:]))
 
     def _continued(self, u: Field, modulation: Modulation | None) -> Tensor:
         """What is expected without the network: the mean, and the persistent part of the state."""
@@ -230,7 +230,8 @@ class WaveLiT(nn.Module):
         state = full_precision(last_state(u, self.config)) - known.state_mean.view(view)
         share = (known.persistence + self.persistence).view(view)
         if modulation is not None:
-            share = share + modulation.persistence.view(len(u), *view[1:])
+            persistence = modulation.persistence
+            share = share + persistence.view(*persistence.shape, *view[2:])
         return torch.addcmul(mean, share, state)
 
 
