@@ -21,7 +21,8 @@ import torch
 from torch import Tensor
 
 from benchmarks.harness import interleaved_seconds, median_ratio, peak_bytes, write_results
-from wavelit_plugin.wavelets import Pyramid, dwt, from_pytorch_wavelets, haar, idwt
+from wavelit_plugin.shapes import per_axis
+from wavelit_plugin.wavelets import WaveletCoefficients, dwt, from_pytorch_wavelets, haar, idwt
 
 with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "pkg_resources is deprecated as an API", UserWarning)
@@ -46,7 +47,7 @@ class Contestant:
 
     forward: Callable[[Tensor], Any]
     inverse: Callable[[Any], Tensor]
-    as_pyramid: Callable[[Any], Pyramid] | None
+    as_ours: Callable[[Any], WaveletCoefficients] | None
 
     def round_trip(self, u: Tensor) -> Tensor:
         return self.inverse(self.forward(u))
@@ -55,8 +56,8 @@ class Contestant:
 def our_transform(wavelet: str, levels: int) -> Contestant:
     return Contestant(
         forward=partial(dwt, wavelet=wavelet, levels=levels),
-        inverse=partial(idwt, wavelet=wavelet),
-        as_pyramid=lambda pyramid: pyramid,
+        inverse=idwt,
+        as_ours=lambda coefficients: coefficients,
     )
 
 
@@ -64,7 +65,7 @@ def fused(ours: Contestant) -> Contestant:
     """Return the same, by torch.compile: the transform and its inverse one kernel each a level."""
     torch.compiler.reset()  # it gives up on a function of which it has seen many sizes
     forward, inverse = (torch.compile(f, fullgraph=True) for f in (ours.forward, ours.inverse))
-    return Contestant(forward=forward, inverse=inverse, as_pyramid=ours.as_pyramid)
+    return Contestant(forward=forward, inverse=inverse, as_ours=ours.as_ours)
 
 
 def without_kernels(ours: Contestant) -> Contestant:
@@ -73,7 +74,7 @@ def without_kernels(ours: Contestant) -> Contestant:
     return Contestant(
         forward=absent()(ours.forward),
         inverse=absent()(ours.inverse),
-        as_pyramid=ours.as_pyramid,
+        as_ours=ours.as_ours,
     )
 
 
@@ -86,7 +87,7 @@ def pytorch_wavelets_transform(wavelet: str, ndim: int, levels: int, device: str
     return Contestant(
         forward=forward(J=levels, wave=wavelet, mode="periodization").to(device),
         inverse=inverse(wave=wavelet, mode="periodization").to(device),
-        as_pyramid=lambda coefficients: from_pytorch_wavelets(*coefficients),
+        as_ours=lambda coefficients: from_pytorch_wavelets(*coefficients, wavelet=wavelet),
     )
 
 
@@ -100,15 +101,16 @@ def ptwt_transform(wavelet: str, ndim: int, levels: int) -> Contestant:
     return Contestant(
         forward=partial(forward, wavelet=wavelet, mode="periodic", level=levels),
         inverse=partial(inverse, wavelet=wavelet),
-        as_pyramid=partial(_from_ptwt, ndim=ndim) if wavelet == "haar" else None,
+        as_ours=partial(_from_ptwt, ndim=ndim) if wavelet == "haar" else None,
     )
 
 
-def _from_ptwt(coefficients: Sequence[Any], ndim: int) -> Pyramid:
+def _from_ptwt(coefficients: Sequence[Any], ndim: int) -> WaveletCoefficients:
     coarse, *details = coefficients
     stacked = [torch.stack(_ptwt_bands(detail, ndim), dim=2) for detail in reversed(details)]
     size = tuple(points * 2 ** len(details) for points in coarse.shape[2:])
-    return Pyramid(coarse, tuple(stacked), size)
+    axes = per_axis("periodic", ndim)
+    return WaveletCoefficients(coarse, tuple(stacked), size, "haar", axes)
 
 
 def _ptwt_bands(detail: Any, ndim: int) -> list[Tensor]:
@@ -131,12 +133,14 @@ def contestants(wavelet: str, ndim: int, levels: int, device: str) -> dict[str, 
     return found
 
 
-def largest_difference(contestant: Contestant, u: Tensor, ours: Pyramid) -> float | None:
+def largest_difference(
+    contestant: Contestant, u: Tensor, ours: WaveletCoefficients
+) -> float | None:
     """Return the largest difference of its coefficients from ours, None if it has others."""
-    if contestant.as_pyramid is None:
+    if contestant.as_ours is None:
         return None
-    theirs = contestant.as_pyramid(contestant.forward(u))
-    bands = [(pyramid.approximation, *pyramid.details) for pyramid in (ours, theirs)]
+    theirs = contestant.as_ours(contestant.forward(u))
+    bands = [(found.approximation, *found.details) for found in (ours, theirs)]
     return max(float((a - b).abs().max()) for a, b in zip(*bands, strict=True))
 
 

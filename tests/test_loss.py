@@ -4,6 +4,7 @@ The reference for the whole formula is PyWavelets in numpy.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,11 +13,12 @@ import pywt
 import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
+from torch.utils._pytree import tree_map
 
 from wavelit_plugin.errors import ConfigError, ShapeError
 from wavelit_plugin.loss import WaveletLoss, wavelet_loss
 from wavelit_plugin.metrics import vrmse
-from wavelit_plugin.wavelets import Pyramid, dwt, idwt
+from wavelit_plugin.wavelets import dwt, idwt
 
 SPACES = [(16,), (8, 12), (4, 8, 4)]
 ODD = [(13,), (7, 10), (3, 5, 2)]
@@ -101,17 +103,13 @@ def test_full_whitening_gives_every_coefficient_the_same_weight(
     steep = torch.randn(3, 2, *space, dtype=torch.float64, generator=rng).cumsum(-1)
     target = steep - steep.mean(dim=(0, *range(2, steep.ndim)), keepdim=True)
     bands = dwt(target, levels=2)
-    nothing = Pyramid(
-        torch.zeros_like(bands.approximation),
-        tuple(torch.zeros_like(detail) for detail in bands.details),
-        bands.shape,
-    )
+    nothing = tree_map(torch.zeros_like, bands)
     for level, detail in enumerate(bands.details):
         for orientation in range(detail.shape[2]):
             kept = torch.zeros_like(detail)
             kept[:, :, orientation] = detail[:, :, orientation]
             details = [*nothing.details[:level], kept, *nothing.details[level + 1 :]]
-            error = idwt(nothing._replace(details=tuple(details)))
+            error = idwt(replace(nothing, details=tuple(details)))
             loss = wavelet_loss(target + error, target, exponent=2.0, whitening=1.0, all_high=1.0)
             share = detail[0, 0, 0].numel() / target[0, 0].numel()
             assert_close(loss.mean(0), torch.full((2,), share, dtype=torch.float64))

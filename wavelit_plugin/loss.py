@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from wavelit_plugin.errors import ConfigError, unknown_name
 from wavelit_plugin.metrics import vrmse
 from wavelit_plugin.shapes import Field, check_same_shape, full_precision, per_axis
-from wavelit_plugin.wavelets import Pyramid, check_wavelet, dwt
+from wavelit_plugin.wavelets import WaveletCoefficients, check_wavelet, dwt
 
 Reduction = Literal["mean", "sum", "none"]
 Base = Callable[..., Tensor]
@@ -170,10 +170,10 @@ class WaveletLoss(nn.Module):
         return per_sample.sum() if self.reduction == "sum" else per_sample.mean()
 
 
-def _bands(pyramid: Pyramid) -> list[Tensor]:
+def _bands(coefficients: WaveletCoefficients) -> list[Tensor]:
     """(batch, channel, coefficient) bands: the approximation, then each level's orientations."""
-    details = [band for detail in pyramid.details for band in detail.unbind(2)]
-    return [band.flatten(2) for band in (pyramid.approximation, *details)]
+    details = [band for detail in coefficients.details for band in detail.unbind(2)]
+    return [band.flatten(2) for band in (coefficients.approximation, *details)]
 
 
 def _is_all_high(index: int, ndim: int) -> bool:
@@ -185,7 +185,7 @@ def _scales(
     target: Field,
     state: Field | None,
     whitening: float,
-    transform: Callable[[Field], Pyramid],
+    transform: Callable[[Field], WaveletCoefficients],
 ) -> list[Tensor]:
     """s_b (1, channel, 1) of every band, from the update in this batch."""
     update = target - full_precision(state) if state is not None else target

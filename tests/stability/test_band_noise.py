@@ -44,8 +44,8 @@ def test_every_band_of_the_noise_has_the_power_of_the_error_times_the_amplitude_
     noise.update(residual)
     drawn = noise(torch.zeros(batch, 2, *space), rng)
     # written out with dwt instead of band_power
-    pyramid = dwt(drawn, levels=levels)
-    bands = [pyramid.approximation, *(b for d in pyramid.details for b in d.unbind(2))]
+    found = dwt(drawn, levels=levels)
+    bands = [found.approximation, *(b for d in found.details for b in d.unbind(2))]
     measured = torch.stack([b.square().mean(dim=(0, *range(2, b.ndim))) for b in bands], dim=1)
     known = dwt(residual, levels=levels)
     wanted = [known.approximation, *(b for d in known.details for b in d.unbind(2))]
@@ -78,8 +78,8 @@ def test_the_coefficients_of_different_bands_and_fields_are_independent(
     rng: torch.Generator,
 ) -> None:
     drawn = band_noise(powers(2, 1, 2), 20000, (8,), levels=2, generator=rng)
-    pyramid = dwt(drawn, levels=2)
-    parts = [pyramid.approximation, *(detail[:, :, 0] for detail in pyramid.details)]
+    found = dwt(drawn, levels=2)
+    parts = [found.approximation, *(detail[:, :, 0] for detail in found.details)]
     rows = torch.cat([part.flatten(1) for part in parts], dim=1)
     correlation = torch.corrcoef(rows.T)
     # off the diagonal they are off zero by 1 / sqrt(20000), up to five of these

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from wavelit_plugin.shapes import BOUNDARIES
-from wavelit_plugin.wavelets import Pyramid, dwt, idwt, wavelet_names
+from wavelit_plugin.shapes import BOUNDARIES, per_axis
+from wavelit_plugin.wavelets import WaveletCoefficients, dwt, idwt, wavelet_names
 
 # PyWavelets warns when a filter is longer than the coarsest level, which is a case wanted here
 pytestmark = pytest.mark.filterwarnings("ignore:Level value of .* is too high:UserWarning")
@@ -36,7 +36,7 @@ CASES = [  # sizes are multiples of 2**levels; most are smaller than the longer 
 
 
 def orientations(ndim: int) -> list[str]:
-    """PyWavelets' keys of the detail bands in the order that Pyramid promises."""
+    """PyWavelets' keys of the detail bands in the order of WaveletCoefficients."""
     return ["".join(key) for key in product("ad", repeat=ndim)][1:]
 
 
@@ -44,19 +44,30 @@ def field(space: tuple[int, ...], rng: torch.Generator) -> Tensor:
     return torch.randn(2, 3, *space, dtype=torch.float64, generator=rng)
 
 
-def reference(u: Tensor, wavelet: str, levels: int, mode: str = "periodization") -> Pyramid:
-    """What PyWavelets makes of u, laid out as a Pyramid."""
+def reference(
+    u: Tensor, wavelet: str, levels: int, mode: str = "periodization"
+) -> WaveletCoefficients:
+    """What PyWavelets makes of u, laid out as WaveletCoefficients."""
     axes = tuple(range(2, u.ndim))
     coarse, *details = pywt.wavedecn(u.numpy(), wavelet, mode=mode, level=levels, axes=axes)
     keys = orientations(len(axes))
     # a key of PyWavelets has one letter for each transformed axis
     stacked = [np.stack([bands[key] for key in keys], axis=2) for bands in reversed(details)]
-    return Pyramid(
-        torch.from_numpy(coarse), tuple(torch.from_numpy(band) for band in stacked), u.shape[2:]
+    return made(
+        torch.from_numpy(coarse),
+        tuple(torch.from_numpy(band) for band in stacked),
+        tuple(u.shape[2:]),
+        wavelet,
     )
 
 
-def assert_same_coefficients(actual: Pyramid, expected: Pyramid) -> None:
+def made(
+    coarse: Tensor, details: tuple[Tensor, ...], space: tuple[int, ...], wavelet: str
+) -> WaveletCoefficients:
+    return WaveletCoefficients(coarse, details, space, wavelet, per_axis("periodic", len(space)))
+
+
+def assert_same_coefficients(actual: WaveletCoefficients, expected: WaveletCoefficients) -> None:
     assert actual.levels == expected.levels
     assert_close(actual.approximation, expected.approximation, rtol=0.0, atol=TOLERANCE)
     for ours, theirs in zip(actual.details, expected.details, strict=True):
@@ -69,9 +80,10 @@ def test_coefficients_equal_pywavelets(
     space: tuple[int, ...], levels: int, wavelet: str, rng: torch.Generator
 ) -> None:
     u = field(space, rng)
-    pyramid = dwt(u, wavelet=wavelet, levels=levels)
-    assert_same_coefficients(pyramid, reference(u, wavelet, levels))
-    assert pyramid.shape == space
+    ours = dwt(u, wavelet=wavelet, levels=levels)
+    assert_same_coefficients(ours, reference(u, wavelet, levels))
+    assert (ours.shape, ours.wavelet, ours.levels) == (space, wavelet, levels)
+    assert ours.boundary == ("periodic",) * len(space)
 
 
 @pytest.mark.parametrize("wavelet", wavelet_names())
@@ -97,7 +109,7 @@ def test_any_coefficients_are_rebuilt_as_pywavelets_does(
     rebuilt = pywt.waverecn(
         [coarse.numpy(), *bands], wavelet, mode="periodization", axes=tuple(range(2, ndim + 2))
     )
-    ours = idwt(Pyramid(coarse, details, space), wavelet=wavelet)
+    ours = idwt(made(coarse, details, space, wavelet))
     assert_close(ours, torch.from_numpy(rebuilt), rtol=0.0, atol=TOLERANCE)
 
 

@@ -1,13 +1,15 @@
 """One clear error for each kind of bad input: what was expected, what came, what to do."""
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from wavelit_plugin.errors import ConfigError, ShapeError
 from wavelit_plugin.wavelets import (
-    Pyramid,
+    WaveletCoefficients,
     check_wavelet,
     dwt,
     from_pytorch_wavelets,
@@ -17,10 +19,15 @@ from wavelit_plugin.wavelets import (
 )
 
 
+@pytest.fixture
+def bands() -> WaveletCoefficients:
+    return dwt(torch.zeros(2, 1, 8, 8), levels=2)
+
+
 @pytest.mark.usefixtures("without_shape_check")
 @pytest.mark.parametrize("shape", [(), (4,), (2, 3), (1, 1, 4, 4, 4, 4)])
 def test_a_wrong_number_of_axes(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ShapeError, match=r"with 1-3 space axes .*got shape \(") as caught:
+    with pytest.raises(ShapeError, match=r"with 1-3 space axes, got shape \(") as caught:
         dwt(torch.zeros(shape))
     assert str(shape) in str(caught.value)
 
@@ -34,14 +41,38 @@ def test_an_axis_without_points(shape: tuple[int, ...]) -> None:
 @pytest.mark.usefixtures("without_shape_check")
 @pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool, torch.complex64])
 def test_a_dtype_that_is_not_floating(dtype: torch.dtype) -> None:
-    with pytest.raises(ShapeError, match=rf"floating dtype, got {dtype}; call \.float\(\)"):
+    with pytest.raises(ShapeError, match=rf"floating dtype of 16-64 bits, got {dtype}; "):
         dwt(torch.zeros(1, 1, 4, dtype=dtype))
 
 
-@pytest.mark.parametrize("levels", [0, -1])
-def test_no_level(levels: int) -> None:
-    with pytest.raises(ConfigError, match=f"levels must be at least 1, got {levels}"):
+@pytest.mark.usefixtures("without_shape_check")
+def test_what_is_no_tensor() -> None:
+    field: Any = np.zeros((1, 1, 4))
+    with pytest.raises(ShapeError, match="input must be a torch tensor, got a numpy array"):
+        dwt(field)
+
+
+@pytest.mark.usefixtures("without_shape_check")
+@pytest.mark.parametrize("levels", [0, -1, 1.5, "2", True, None])
+def test_no_level(levels: Any) -> None:
+    with pytest.raises(ConfigError, match=f"levels must be a whole number .*, got {levels!r}"):
         dwt(torch.zeros(1, 1, 4), levels=levels)
+
+
+@pytest.mark.parametrize(
+    ("space", "levels"), [((4,), 23), ((5, 3), 13), ((4, 4, 4), 9), ((4,), 64), ((4,), 10**9)]
+)
+def test_levels_that_would_pad_a_small_field_to_a_huge_one(
+    space: tuple[int, ...], levels: int
+) -> None:
+    u = torch.zeros(1, 1, *space)
+    with pytest.raises(ConfigError, match=rf"{levels} levels need 2\*\*{levels} points an axis"):
+        dwt(u, levels=levels)
+
+
+def test_as_many_levels_as_a_field_has_are_never_too_many() -> None:
+    bands = dwt(torch.zeros(1, 1, 2**21, dtype=torch.bfloat16), levels=21)
+    assert bands.approximation.shape == (1, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -51,7 +82,7 @@ def test_an_unknown_wavelet_names_the_nearest(name: str, nearest: str) -> None:
     with pytest.raises(ConfigError, match=f"unknown wavelet '{name}'; did you mean '{nearest}'"):
         dwt(torch.zeros(1, 1, 4), wavelet=name)
     with pytest.raises(ConfigError, match=f"unknown wavelet '{name}'; did you mean '{nearest}'"):
-        idwt(dwt(torch.zeros(1, 1, 4)), wavelet=name)
+        idwt(replace(dwt(torch.zeros(1, 1, 4)), wavelet=name))
 
 
 # biorthogonal, continuous, printed with too few digits for an exact inverse, none
@@ -88,42 +119,120 @@ def test_a_wrong_number_of_boundaries() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda p: p._replace(details=p.details[::-1]),
-        lambda p: p._replace(details=(p.details[0], p.details[1][:, :, :2])),
-        lambda p: p._replace(details=(p.details[0], p.details[1][:1])),
-        lambda p: p._replace(details=(p.details[0], p.details[1].squeeze(1))),
-        lambda p: p._replace(approximation=p.approximation[..., :1]),
+        lambda c: {"details": c.details[::-1]},
+        lambda c: {"details": (c.details[0], c.details[1][:, :, :2])},
+        lambda c: {"details": (c.details[0], c.details[1][:1])},
+        lambda c: {"details": (c.details[0], c.details[1].squeeze(1))},
+        lambda c: {"approximation": c.approximation[..., :1]},
     ],
     ids=["coarsest first", "an orientation less", "smaller batch", "no channel", "approximation"],
 )
-def test_details_that_do_not_belong_together(change: Any) -> None:
-    pyramid = dwt(torch.zeros(2, 1, 8, 8), levels=2)
+def test_details_that_do_not_belong_together(change: Any, bands: WaveletCoefficients) -> None:
     with pytest.raises(ShapeError, match=r"must have shape \(.*, got \(.*pass what dwt returned"):
-        idwt(change(pyramid))
+        idwt(replace(bands, **change(bands)))
 
 
-@pytest.mark.parametrize("shape", [(8,), (8, 8, 1), (4, 8), (8, 9), ()])
-def test_a_shape_that_the_bands_cannot_fill(shape: tuple[int, ...]) -> None:
-    pyramid = dwt(torch.zeros(2, 1, 8, 8), levels=2)
-    with pytest.raises(ShapeError, match=r"field of sizes \(8, 8\).*pass the shape that dwt"):
-        idwt(pyramid._replace(shape=shape))
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((4, 8), r"field of sizes \(8, 8\).*pass what dwt"),
+        ((8, 9), r"field of sizes \(8, 8\).*pass what dwt"),
+        ((8,), r"of sizes \(8,\) must have 3 axes, got shape \(2, 1, 2, 2\)"),
+        ((8, 8, 1), r"of sizes \(8, 8, 1\) must have 5 axes"),
+        ((), r"need the sizes of 1-3 space axes, each at least 1, got shape=\(\)"),
+        ((8, 0), r"got shape=\(8, 0\)"),
+    ],
+)
+def test_a_shape_that_the_bands_cannot_fill(
+    shape: tuple[int, ...], message: str, bands: WaveletCoefficients
+) -> None:
+    with pytest.raises(ShapeError, match=message):
+        idwt(replace(bands, shape=shape))
 
 
-def test_a_missing_level_is_noticed() -> None:
-    pyramid = dwt(torch.zeros(2, 1, 8, 8), levels=2)
+def test_a_missing_level_is_noticed(bands: WaveletCoefficients) -> None:
     with pytest.raises(ShapeError, match=r"1 levels .*sizes \(4, 4\)"):
-        idwt(pyramid._replace(details=pyramid.details[1:]))
+        idwt(replace(bands, details=bands.details[1:]))
+
+
+def half(bands: WaveletCoefficients) -> dict[str, Any]:
+    return {"details": tuple(detail.bfloat16() for detail in bands.details)}
+
+
+@pytest.mark.usefixtures("without_shape_check")
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (half, "one dtype and device, got torch.bfloat16 on cpu beside torch.float32 on cpu"),
+        (lambda c: {"approximation": c.approximation.to("meta")}, "beside torch.float32 on meta"),
+        (lambda c: {"approximation": c.approximation.numpy()}, "approximation must be a torch"),
+        (lambda c: {"approximation": c.approximation.int()}, "approximation must have a floating"),
+        (lambda c: {"details": c.details[0]}, "details must be a tuple of tensors, got Tensor"),
+        (lambda c: {"details": (None, c.details[1])}, "detail bands must be a torch tensor, got N"),
+        ({"shape": (8, 8.0)}, r"each at least 1, got shape=\(8, 8.0\)"),
+        ({"shape": 8}, "each at least 1, got shape=8"),
+        ({"boundary": ("open",)}, "one for each of 2 axes, got 1"),
+        ({"boundary": "opn"}, "unknown boundary 'opn'; did you mean 'open'"),
+        ({"wavelet": "db2", "boundary": ("open", "wall")}, "'db2' wraps around"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_coefficients_made_by_hand_are_checked_on_use(
+    change: Any, message: str, bands: WaveletCoefficients
+) -> None:
+    changed = replace(bands, **(change if isinstance(change, dict) else change(bands)))
+    for use in (idwt, to_pytorch_wavelets):
+        with pytest.raises((ShapeError, ConfigError), match=message):
+            use(changed)
+
+
+@pytest.mark.usefixtures("without_shape_check")
+@pytest.mark.parametrize("wrong", [(torch.zeros(1, 1, 2), ()), torch.zeros(1, 1, 2), None])
+def test_what_are_no_coefficients(wrong: Any) -> None:
+    message = f"expected WaveletCoefficients, got {type(wrong).__name__}; pass what dwt returned"
+    for use in (idwt, to_pytorch_wavelets):
+        with pytest.raises(ShapeError, match=message):
+            use(wrong)
+
+
+def test_coefficients_of_a_mapped_function_say_that_they_have_an_axis_more() -> None:
+    u = torch.zeros(3, 1, 1, 8)
+    batched = torch.vmap(dwt)(u)
+    with pytest.raises(ShapeError, match="must have 3 axes, got shape"):
+        idwt(batched)
 
 
 def test_pytorch_wavelets_has_no_third_axis() -> None:
-    pyramid = dwt(torch.zeros(1, 1, 4, 4, 4))
-    with pytest.raises(ShapeError, match="1 or 2 space axes, got 3; keep the Pyramid"):
-        to_pytorch_wavelets(pyramid)
-    with pytest.raises(ShapeError, match="1 or 2 space axes, got 3; keep the Pyramid"):
-        from_pytorch_wavelets(*pyramid[:1], list(pyramid.details))
+    bands = dwt(torch.zeros(1, 1, 4, 4, 4))
+    message = "1 or 2 space axes, got 3; keep the coefficients of dwt"
+    with pytest.raises(ShapeError, match=message):
+        to_pytorch_wavelets(bands)
+    with pytest.raises(ShapeError, match=message):
+        from_pytorch_wavelets(bands.approximation, list(bands.details), wavelet="haar")
 
 
-def test_a_pyramid_from_elsewhere_is_checked_on_use() -> None:
-    pyramid = Pyramid(torch.zeros(1, 1, 4), (torch.zeros(1, 1, 4),), (8,))
-    with pytest.raises(ShapeError, match=r"must have shape \(1, 1, 1, 4\), got \(1, 1, 4\)"):
-        idwt(pyramid)
+@pytest.mark.usefixtures("without_shape_check")
+@pytest.mark.parametrize(
+    ("yl", "yh", "options", "message"),
+    [
+        (np.zeros((1, 1, 4)), [], {}, "yl must be a torch tensor, got a numpy array"),
+        (torch.zeros(1, 1, 4), torch.zeros(1, 1, 4), {}, "yh must be a list .*, got Tensor"),
+        (torch.zeros(1, 1, 4), [torch.zeros(1, 1, 4, 1)], {}, r"must be \(batch, channel, n\)"),
+        (torch.zeros(1, 1, 4, 4), [torch.zeros(1, 1, 4, 4)], {}, r"\(batch, channel, 3, h, w\)"),
+        (torch.zeros(1, 1, 4), [torch.zeros(1, 1, 5)], {}, "must have shape"),
+        (torch.zeros(1, 1, 4), [torch.zeros(1, 1, 4)], {"shape": (6,)}, "is not what a field of"),
+        (torch.zeros(1, 1, 4), [torch.zeros(1, 1, 4)], {"shape": 8}, "each at least 1, got shape"),
+        (torch.zeros(1, 1, 4), [torch.zeros(1, 1, 4)], {"wavelet": "harr"}, "unknown wavelet"),
+        (
+            torch.zeros(1, 1, 4),
+            [torch.zeros(1, 1, 4)],
+            {"wavelet": "db2", "boundary": "open"},
+            "'db2' wraps around",
+        ),
+    ],
+)
+def test_what_pytorch_wavelets_could_not_have_returned(
+    yl: Any, yh: Any, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises((ShapeError, ConfigError), match=message):
+        from_pytorch_wavelets(yl, yh, **{"wavelet": "haar", **options})

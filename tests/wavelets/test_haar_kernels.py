@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from importlib.metadata import version
 from importlib.util import find_spec
 from types import SimpleNamespace
@@ -85,9 +86,8 @@ def test_views_and_gradients_on_a_gpu_are_those_of_the_cpu(rng: torch.Generator)
     found = []
     for device in ("cuda", "cpu"):
         x = u.detach().to(device).requires_grad_()
-        pyramid = dwt(x, levels=2)
-        flipped = pyramid._replace(approximation=pyramid.approximation.flip(2))
-        y = idwt(flipped)
+        bands = dwt(x, levels=2)
+        y = idwt(replace(bands, approximation=bands.approximation.flip(2)))
         (gradient,) = torch.autograd.grad((y**3).sum(), x, create_graph=True)
         (second,) = torch.autograd.grad(gradient.square().sum(), x)
         found.append([t.detach().cpu() for t in (y, gradient, second)])

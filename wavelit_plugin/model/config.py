@@ -9,8 +9,8 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from wavelit_plugin.errors import ConfigError, unknown_name
-from wavelit_plugin.model.layout import ChannelLayout, check_int, check_keys
-from wavelit_plugin.shapes import Boundary, per_axis
+from wavelit_plugin.model.layout import ChannelLayout, check_keys
+from wavelit_plugin.shapes import Boundary, check_int, per_axis
 from wavelit_plugin.wavelets import check_wavelet
 
 Residual = Literal["auto", "on", "off"]

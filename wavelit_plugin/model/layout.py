@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.shapes import check_int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,9 +81,3 @@ def check_keys(kind: str, values: Mapping[str, Any], options: type) -> None:
     for key in values:
         if key not in known:
             raise unknown_name(kind, key, known)
-
-
-def check_int(name: str, value: object, least: int) -> None:
-    """Raise ConfigError unless ``value`` is a whole number of at least ``least``."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise ConfigError(f"{name} must be a whole number of at least {least}, got {value!r}")

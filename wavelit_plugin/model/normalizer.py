@@ -22,7 +22,7 @@ from wavelit_plugin.model.frames import differences_and_constants, last_state, s
 from wavelit_plugin.model.layout import ChannelLayout
 from wavelit_plugin.model.monitor import ROUNDING, SAMPLES, Monitor, learns_alone
 from wavelit_plugin.model.tokenizer import Bands, tokenize
-from wavelit_plugin.shapes import Field, check_same_shape, full_precision
+from wavelit_plugin.shapes import Field, check_same_shape, check_tensor, full_precision
 
 CONDITION_SAMPLES = 1024
 """Samples after which mean and scale of the conditions are frozen; SAMPLES for the fields."""
@@ -257,6 +257,8 @@ class Normalizer(nn.Module):
             for batch in loader:
                 u, target = _input_and_target(batch)
                 check(u)
+                if target is not None:
+                    check_tensor(target, name="target")
                 device = self.training_grid.device
                 u, target = u.to(device), None if target is None else target.to(device)
                 found = self.observe(u, None, target)
@@ -626,12 +628,13 @@ def _check_learnable(
 
 
 def _input_and_target(batch: object) -> tuple[Tensor, Tensor | None]:
-    if isinstance(batch, Mapping) and isinstance(batch.get("x"), Tensor):
+    """Return the parts of a batch; whether they are tensors is for others to check."""
+    if isinstance(batch, Mapping) and "x" in batch:
         return batch["x"], batch.get("y")
+    if isinstance(batch, Sequence) and not isinstance(batch, str) and len(batch):
+        return batch[0], batch[1] if len(batch) > 1 else None
     if isinstance(batch, Tensor):
         return batch, None
-    if isinstance(batch, Sequence) and batch and isinstance(batch[0], Tensor):
-        return batch[0], batch[1] if len(batch) > 1 else None
     raise ConfigError(
         "the loader must yield tensors, (input, target) pairs or mappings with 'x' and 'y', got "
         f"{type(batch).__name__}"

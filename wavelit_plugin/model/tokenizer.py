@@ -9,7 +9,7 @@ from torch import Tensor
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.constants import ModuleWithConstants
 from wavelit_plugin.shapes import Field, Tokens
-from wavelit_plugin.wavelets import Pyramid, dwt, idwt
+from wavelit_plugin.wavelets import WaveletCoefficients, dwt, idwt
 
 
 class Bands(ModuleWithConstants):
@@ -60,9 +60,9 @@ def tokenize(u: Field, config: WaveLiTConfig, levels: int | None = None) -> Toke
     finer on which the field is constant in each cell: the finest bands are zero.
     """
     levels = config.levels if levels is None else levels
-    pyramid = dwt(u, wavelet=config.wavelet, levels=levels, boundary=config.axes)
-    parts = [pyramid.approximation.unsqueeze(2)]
-    for depth, detail in enumerate(reversed(pyramid.details)):
+    coefficients = dwt(u, wavelet=config.wavelet, levels=levels, boundary=config.axes)
+    parts = [coefficients.approximation.unsqueeze(2)]
+    for depth, detail in enumerate(reversed(coefficients.details)):
         parts.append(_fold(detail, 2**depth, config.ndim))
     bands = torch.cat(parts, dim=2)
     if absent := config.levels - levels:
@@ -87,8 +87,8 @@ def detokenize(
     details = [
         _unfold(part, 2**depth, config.ndim, orientations) for depth, part in enumerate(folded)
     ]
-    pyramid = Pyramid(approximation.squeeze(2), tuple(reversed(details)), space)
-    return idwt(pyramid, wavelet=config.wavelet)
+    low, finest_first = approximation.squeeze(2), tuple(reversed(details))
+    return idwt(WaveletCoefficients(low, finest_first, space, config.wavelet, config.axes))
 
 
 def _fold(detail: Tensor, factor: int, ndim: int) -> Tensor:

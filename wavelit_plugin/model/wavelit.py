@@ -185,8 +185,8 @@ class WaveLiT(nn.Module):
         return refine(u, -levels, self.config.axes)
 
     def _check_condition(self, u: Field, condition: Tensor | None) -> None:
-        expected = (len(u), self.config.conditions)
-        got = (len(u), 0) if condition is None else tuple(condition.shape)
+        expected = (u.shape[0], self.config.conditions)
+        got = (u.shape[0], 0) if condition is None else tuple(condition.shape)
         if got != expected:
             raise ShapeError(
                 f"condition must have shape {expected} (batch, conditions), got "
@@ -211,7 +211,7 @@ class WaveLiT(nn.Module):
         update = update + outer * refined
         if modulation is None:
             return update
-        return update * (1 + modulation.gain.view(len(u), *view[1:]))
+        return update * (1 + modulation.gain.view(*modulation.gain.shape, *view[2:]))
 
     def _continued(self, u: Field, modulation: Modulation | None, known: Scales) -> Tensor:
         """What is expected without the network: the mean, and the persistent part of the state."""
@@ -222,19 +222,19 @@ class WaveLiT(nn.Module):
         state = full_precision(last_state(u, self.config)) - known.state_mean.view(view)
         share = (known.persistence + self.persistence).view(view)
         if modulation is not None:
-            share = share + modulation.persistence.view(len(u), *view[1:])
+            persistence = modulation.persistence
+            share = share + persistence.view(*persistence.shape, *view[2:])
         return torch.addcmul(mean, share, state)
 
 
 def _check_values(u: Tensor, own: torch.dtype) -> None:
-    """Raise ShapeError unless the input has points, and a dtype that goes with the model's."""
+    """Raise ShapeError unless the input has a dtype that goes with the model's."""
     needed = own if u.dtype in {torch.float16, torch.bfloat16} else u.dtype
     if needed != own or own not in {torch.float32, torch.float64}:
+        more = " (half precision inside is autocast's task)"
+        if own in {torch.float16, torch.bfloat16}:
+            more = "; its weights cannot be half precision: call model.float() and use autocast"
         raise ShapeError(
             f"the input is {u.dtype} and the model {own}; give a float32 model float32 or half "
-            "precision (half precision inside is autocast's task), and a float64 model float64"
-        )
-    if 0 in u.shape[2:]:
-        raise ShapeError(
-            f"every space axis needs at least one point, got shape {tuple(u.shape)}; check the data"
+            f"precision, and a float64 model float64{more}"
         )

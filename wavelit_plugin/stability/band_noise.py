@@ -20,7 +20,7 @@ from torch import Generator, Tensor, nn
 
 from wavelit_plugin.errors import ConfigError, ShapeError
 from wavelit_plugin.shapes import Field, full_precision, per_axis
-from wavelit_plugin.wavelets import Pyramid, dwt, idwt, padded_size
+from wavelit_plugin.wavelets import WaveletCoefficients, dwt, idwt, padded_size
 
 BandPower = Float[Tensor, "_channel _band"]
 """Mean squares: the approximation's, then those of each level's orientations, finest first."""
@@ -46,8 +46,8 @@ def band_power(
     >>> band_power(torch.ones(1, 1, 8), levels=1).round().tolist()  # of the mean times sqrt(2)
     [[2.0, 0.0]]
     """
-    pyramid = dwt(full_precision(u), levels=levels, boundary=boundary)
-    bands = [pyramid.approximation[:, :, None], *pyramid.details]
+    found = dwt(full_precision(u), levels=levels, boundary=boundary)
+    bands = [found.approximation[:, :, None], *found.details]
     return torch.cat([band.square().flatten(3).mean(dim=(0, 3)) for band in bands], dim=1)
 
 
@@ -84,7 +84,11 @@ def band_noise(
         return normal * scale.reshape(*scale.shape, *(1,) * ndim)
 
     details = tuple(drawn(scale, level) for level, scale in enumerate(high, start=1))
-    return idwt(Pyramid(drawn(low, levels)[:, :, 0], details, tuple(space)))
+    # to independent coefficients all boundaries are alike
+    axes = per_axis("periodic", ndim)
+    return idwt(
+        WaveletCoefficients(drawn(low, levels)[:, :, 0], details, tuple(space), "haar", axes)
+    )
 
 
 class BandNoise(nn.Module):

@@ -1,13 +1,13 @@
 """The discrete wavelet transform in one, two and three dimensions: pure functions of tensors."""
 
+from wavelit_plugin.wavelets.coefficients import WaveletCoefficients
 from wavelit_plugin.wavelets.filters import check_wavelet, wavelet_names
 from wavelit_plugin.wavelets.interchange import from_pytorch_wavelets, to_pytorch_wavelets
 from wavelit_plugin.wavelets.padding import padded_size
-from wavelit_plugin.wavelets.pyramid import Pyramid
 from wavelit_plugin.wavelets.transform import dwt, idwt
 
 __all__ = [
-    "Pyramid",
+    "WaveletCoefficients",
     "check_wavelet",
     "dwt",
     "from_pytorch_wavelets",

@@ -16,7 +16,7 @@ Bank = tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def periodized_analysis(u: Tensor, ndim: int, wavelet: str) -> list[Tensor]:
-    """Split the last ``ndim`` (even) axes; 2**ndim bands, counted in binary as in Pyramid."""
+    """Split the last ``ndim`` (even) axes; 2**ndim bands, in the order of WaveletCoefficients."""
     split = partial(_split, bank=filter_taps(wavelet))
     bands = [u]
     for axis in range(-ndim, 0):

@@ -1,17 +1,21 @@
 """The n-dimensional discrete wavelet transform and its exact inverse."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from wavelit_plugin.errors import ConfigError, ShapeError
-from wavelit_plugin.shapes import Field, per_axis
+from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.shapes import Field, check_field, check_int, per_axis
+from wavelit_plugin.wavelets.coefficients import WaveletCoefficients, check_coefficients
 from wavelit_plugin.wavelets.filters import HAAR, check_wavelet
 from wavelit_plugin.wavelets.haar import haar_analysis, haar_synthesis
 from wavelit_plugin.wavelets.padding import crop, pad_to_levels, padded_size
 from wavelit_plugin.wavelets.periodized import periodized_analysis, periodized_synthesis
-from wavelit_plugin.wavelets.pyramid import Pyramid
+
+# padding may make 2**20 points of one: more would be a slip, and fill the memory
+_MOST_PADDED = 20
 
 
 def dwt(
@@ -20,7 +24,7 @@ def dwt(
     wavelet: str = HAAR,
     levels: int = 1,
     boundary: str | Sequence[str] = "periodic",
-) -> Pyramid:
+) -> WaveletCoefficients:
     """Decompose a field with the orthonormal, separable Mallat transform.
 
     On sizes that are multiples of ``2**levels`` the result is critically sampled, keeps the
@@ -35,8 +39,9 @@ def dwt(
             Filters longer than Haar need periodic axes.
 
     Raises:
-        ShapeError: the field has no or more than three space axes, or an axis without points.
-        ConfigError: an unknown or unsuitable wavelet, an unknown boundary, no level.
+        ShapeError: no floating tensor, no or more than three space axes, an axis without points.
+        ConfigError: an unknown or unsuitable wavelet, an unknown boundary, no level, or so many
+            that a small field is padded to a huge one.
 
     Source: Mallat, A Wavelet Tour of Signal Processing (2009), chapter 7,
     doi:10.1016/B978-0-12-374370-1.X0001-8.
@@ -45,40 +50,36 @@ def dwt(
     >>> bands.approximation.squeeze().tolist(), float(bands.details[0].abs().max())
     ([[2.0, 2.0], [2.0, 2.0]], 0.0)
     """
-    ndim = _check_input(u, levels)
+    check_field(u)
+    check_int("levels", levels, 1)
+    shape, ndim = tuple(u.shape[2:]), u.ndim - 2
     axes = per_axis(boundary, ndim)
     check_wavelet(wavelet, axes)
-    shape = tuple(u.shape[2:])
+    _check_levels(levels, shape)
     approximation, details = pad_to_levels(u, levels, axes), []
     for _ in range(levels):
         approximation, detail = _analysis(approximation, ndim, wavelet)
         details.append(detail)
-    return Pyramid(approximation, tuple(details), shape)
+    return WaveletCoefficients(approximation, tuple(details), shape, wavelet, axes)
 
 
-def idwt(pyramid: Pyramid, *, wavelet: str = HAAR) -> Field:
+def idwt(coefficients: WaveletCoefficients) -> Field:
     """Rebuild the field of exactly the shape that ``dwt`` was given.
 
-    Args:
-        pyramid: coefficients as ``dwt`` returns them.
-        wavelet: the name that ``dwt`` was called with.
-
     Raises:
-        ShapeError: the bands do not belong together, or to a field of ``pyramid.shape``.
-        ConfigError: an unknown wavelet.
+        ShapeError: no WaveletCoefficients, or bands that do not belong together.
+        ConfigError: an unknown or unsuitable wavelet or boundary in coefficients made by hand.
 
     >>> u = torch.arange(10.0).reshape(1, 1, 10)
-    >>> bool(torch.allclose(idwt(dwt(u, levels=2)), u, atol=1e-5))
+    >>> bool(torch.allclose(idwt(dwt(u, wavelet="db2", levels=2)), u, atol=1e-5))
     True
     """
-    check_wavelet(wavelet, ())
-    ndim = pyramid.approximation.ndim - 2
-    u = pyramid.approximation
-    for detail in reversed(pyramid.details):
-        _check_bands(u, detail, ndim)
-        u = _synthesis(u, detail, ndim, wavelet)
-    _check_crop(u, pyramid)
-    return crop(u, pyramid.shape)
+    check_coefficients(coefficients)
+    ndim = len(coefficients.shape)
+    u = coefficients.approximation
+    for detail in reversed(coefficients.details):
+        u = _synthesis(u, detail, ndim, coefficients.wavelet)
+    return crop(u, coefficients.shape)
 
 
 def _analysis(u: Tensor, ndim: int, wavelet: str) -> tuple[Tensor, Tensor]:
@@ -94,37 +95,13 @@ def _synthesis(coarse: Tensor, detail: Tensor, ndim: int, wavelet: str) -> Tenso
     return periodized_synthesis([coarse, *detail.unbind(2)], ndim, wavelet)
 
 
-def _check_input(u: Tensor, levels: int) -> int:
-    ndim = u.ndim - 2
-    if not 1 <= ndim <= 3 or 0 in u.shape[2:]:
-        raise ShapeError(
-            "the transform takes (batch, channel, *space) with 1-3 space axes of at least one "
-            f"point, got shape {tuple(u.shape)}; add the missing axes"
-        )
-    if not u.is_floating_point():
-        raise ShapeError(
-            f"the transform takes a floating dtype, got {u.dtype}; call .float() first"
-        )
-    if levels < 1:
-        raise ConfigError(f"levels must be at least 1, got {levels}")
-    return ndim
-
-
-def _check_bands(approximation: Tensor, detail: Tensor, ndim: int) -> None:
-    expected = (*approximation.shape[:2], 2**ndim - 1, *approximation.shape[2:])
-    if tuple(detail.shape) != expected:
-        raise ShapeError(
-            f"the detail bands that go with an approximation of shape {tuple(approximation.shape)} "
-            f"must have shape {expected}, got {tuple(detail.shape)}; pass what dwt returned, "
-            "finest level first"
-        )
-
-
-def _check_crop(u: Tensor, pyramid: Pyramid) -> None:
-    padded = tuple(padded_size(size, pyramid.levels) for size in pyramid.shape)
-    if padded != tuple(u.shape[2:]):
-        raise ShapeError(
-            f"{pyramid.levels} levels of these bands make a field of sizes {tuple(u.shape[2:])}, "
-            f"which is not what a field of shape {pyramid.shape} is padded to, {padded}; pass the "
-            "shape that dwt returned"
+def _check_levels(levels: int, space: tuple[int, ...]) -> None:
+    # the first says at once that the second need not be asked; no field has 2**40 points an axis
+    if levels * len(space) <= _MOST_PADDED:
+        return
+    padded = [padded_size(size, min(levels, 40)) for size in space]
+    if levels > 40 or math.prod(padded) > 2**_MOST_PADDED * math.prod(space):
+        raise ConfigError(
+            f"{levels} levels need 2**{levels} points an axis, and a field of sizes {space} would "
+            "be padded to that; use fewer levels, so that 2**levels is about the size of an axis"
         )
