@@ -41,6 +41,8 @@ Trainer(model=wrapped, n_epochs=2, data_processor=data.data_processor).train(
     training_loss=LpLoss(d=2, p=2),
     eval_losses={},
 )
+with torch.no_grad():  # as its statistics are handed on, when the next forward begins
+    wrapped.eval()(x=data.train_db[0]["x"][None])
 state = model.core.state_dict()
 digest = hashlib.sha256(b"".join(t.numpy().tobytes() for t in state.values())).hexdigest()
 samples = int(model.core.normalizer.inputs.samples)

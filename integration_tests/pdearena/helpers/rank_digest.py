@@ -10,7 +10,7 @@ from pytorch_lightning import Callback
 
 
 class RankDigest(Callback):  # type: ignore[misc]  # untyped where it is absent
-    """Writes a hash of weights and statistics, and the samples seen, to ``rank-N`` in a folder.
+    """Writes a hash of the weights, and the samples seen by rank 0, to ``rank-N`` in a folder.
 
     Args:
         folder: an existing folder.
@@ -22,7 +22,7 @@ class RankDigest(Callback):  # type: ignore[misc]  # untyped where it is absent
     def on_train_end(self, trainer: Any, pl_module: Any) -> None:
         """Write it."""
         core = pl_module.model.core
-        state = core.state_dict().values()
-        digest = hashlib.sha256(b"".join(value.cpu().numpy().tobytes() for value in state))
-        told = f"{digest.hexdigest()} {int(core.normalizer.inputs.samples)}\n"
+        weights = [value.detach().cpu().numpy().tobytes() for value in core.parameters()]
+        samples = int(core.normalizer.inputs.samples)
+        told = f"{hashlib.sha256(b''.join(weights)).hexdigest()} {samples}\n"
         (self.folder / f"rank-{trainer.global_rank}").write_text(told, encoding="utf-8")
