@@ -176,11 +176,48 @@ def test_the_gradient_at_zero_error_is_zero(
     assert_close(prediction.grad, torch.zeros_like(target), rtol=0.0, atol=0.0)
 
 
-@pytest.mark.parametrize("exponent", [1.0, 2.0])
-def test_gradients_equal_finite_differences(exponent: float, rng: torch.Generator) -> None:
+@pytest.mark.parametrize(
+    ("exponent", "wavelet", "boundary"),
+    [(1.0, "haar", "open"), (2.0, "haar", "periodic"), (1.5, "db2", "periodic")],
+)
+@pytest.mark.parametrize("space", [(5,), (3, 4)])
+def test_every_derivative_agrees(
+    space: tuple[int, ...],
+    exponent: float,
+    wavelet: str,
+    boundary: str,
+    assert_derivatives_agree: Callable[..., None],
+    rng: torch.Generator,
+) -> None:
+    prediction, target = (u[:2, :1] for u in pair(space, rng))
+    options: dict[str, Any] = {"wavelet": wavelet, "boundary": boundary, "levels": 1}
+    loss = WaveletLoss(exponent=exponent, **options)
+    assert_derivatives_agree(lambda u: loss(u, target), prediction)
+    state = prediction.roll(1, 0)
+    assert_derivatives_agree(lambda u: loss(u, target, state=state), prediction)
+
+
+def test_both_modes_take_the_scales_for_constants(rng: torch.Generator) -> None:
+    """The target's gradient is the prediction's with the other sign, the state has none."""
+    prediction, target = pair((8,), rng)
+    state = target.roll(1, 0)
+
+    def loss(p: Tensor, t: Tensor, s: Tensor) -> Tensor:
+        return WaveletLoss(None)(p, t, state=s)
+
+    given = (prediction, target, state)
+    for jacobian in (torch.func.jacrev, torch.func.jacfwd):
+        by_prediction, by_target, by_state = jacobian(loss, (0, 1, 2))(*given)
+        assert_close(by_target, -by_prediction)
+        assert not by_state.any()
+
+
+def test_a_loss_mapped_over_samples_is_that_of_each(rng: torch.Generator) -> None:
     prediction, target = pair((5, 4), rng)
-    loss = WaveletLoss(exponent=exponent, boundary="open")
-    assert torch.autograd.gradcheck(lambda u: loss(u, target), prediction.requires_grad_())
+    loss = WaveletLoss(boundary="open")
+    found = torch.vmap(lambda p, t: loss(p[None], t[None]))(prediction, target)
+    each = [loss(p[None], t[None]) for p, t in zip(prediction, target, strict=True)]
+    assert_close(found, torch.stack(each))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "none"])

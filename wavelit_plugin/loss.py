@@ -180,15 +180,16 @@ def _is_all_high(index: int, ndim: int) -> bool:
     return index > 0 and index % (2**ndim - 1) == 0
 
 
-@torch.no_grad()
 def _scales(
     target: Field,
     state: Field | None,
     whitening: float,
     transform: Callable[[Field], WaveletCoefficients],
 ) -> list[Tensor]:
-    """s_b (1, channel, 1) of every band, from the update in this batch."""
-    update = target - full_precision(state) if state is not None else target
+    """s_b (1, channel, 1) of every band, from the update in this batch; a constant."""
+    # detached instead of under no_grad, which the forward mode does not know
+    target = target.detach()
+    update = target - full_precision(state.detach()) if state is not None else target
     update = update - update.mean(dim=(0, *range(2, update.ndim)), keepdim=True)
     bands = _bands(transform(update))
     own, size = (_rms(u.flatten(2)) for u in (update, target))

@@ -22,15 +22,38 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize(
-    "knobs",
-    [
-        {"ndim": 1, "scales": 2, "levels": 2},
-        {"ndim": 2, "scales": 2, "conditions": 1, "boundary": ("periodic", "wall")},
-        {"ndim": 3, "boundary": "periodic", "wavelet": "db2"},
-    ],
-)
-def test_gradients_equal_finite_differences(
+EVERY: list[dict[str, Any]] = [
+    {"ndim": 1, "scales": 2, "levels": 2},
+    {"ndim": 2, "scales": 2, "conditions": 1, "boundary": ("periodic", "wall")},
+    {"ndim": 3, "boundary": "periodic", "wavelet": "db2"},
+]
+
+
+def field(ndim: int, rng: torch.Generator) -> Tensor:
+    space = (5,) * ndim if ndim < 3 else (4, 2, 2)
+    return torch.randn(1, 2, *space, dtype=torch.float64, generator=rng)
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("knobs", EVERY)
+def test_every_derivative_by_the_input_agrees(
+    knobs: dict[str, Any],
+    again: bool,
+    build: Build,
+    assert_derivatives_agree: Callable[..., None],
+    rng: torch.Generator,
+) -> None:
+    model = build(width=4, heads=1, activation_checkpointing=again, **knobs)
+    u = field(knobs["ndim"], rng)
+    if not model.config.conditions:
+        assert_derivatives_agree(model, u)
+        return
+    condition = torch.full((1, 1), 0.3, dtype=torch.float64)
+    assert_derivatives_agree(model, u, condition)
+
+
+@pytest.mark.parametrize("knobs", EVERY)
+def test_gradients_by_the_parameters_equal_finite_differences(
     knobs: dict[str, Any], build: Build, rng: torch.Generator
 ) -> None:
     model = build(width=4, heads=1, **knobs)
@@ -40,10 +63,25 @@ def test_gradients_equal_finite_differences(
     def predict(u: Tensor, *parameters: Tensor) -> Tensor:
         return functional_call(model, dict(zip(names, parameters, strict=True)), (u, condition))
 
-    space = (5,) * knobs["ndim"] if knobs["ndim"] < 3 else (4, 2, 2)
-    u = torch.randn(1, 2, *space, dtype=torch.float64, generator=rng, requires_grad=True)
     # the fast mode compares one random projection of the Jacobian
-    assert torch.autograd.gradcheck(predict, (u, *model.parameters()), fast_mode=True)
+    inputs = (field(knobs["ndim"], rng).requires_grad_(), *model.parameters())
+    assert torch.autograd.gradcheck(predict, inputs, fast_mode=True, check_forward_ad=True)
+
+
+def test_gradients_of_each_sample_add_up_to_that_of_the_batch(
+    build: Build, rng: torch.Generator
+) -> None:
+    model = build(width=4, heads=1, scales=2)
+    u = torch.randn(3, 2, 5, 6, dtype=torch.float64, generator=rng)
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+
+    def loss(given: dict[str, Tensor], v: Tensor) -> Tensor:
+        return functional_call(model, given, (v,)).square().sum()
+
+    each = torch.vmap(torch.func.grad(loss), in_dims=(None, 0))(parameters, u[:, None])
+    expected = torch.func.grad(loss)(parameters, u)
+    for name, gradient in each.items():
+        assert_close(gradient.sum(0), expected[name])
 
 
 def missing(model: WaveLiT, u: Tensor, target: Tensor) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Any
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
@@ -13,7 +12,6 @@ from wavelit_plugin.model import recompute
 from wavelit_plugin.model.convolution import filter_extended
 from wavelit_plugin.shapes import Boundary, Field
 from wavelit_plugin.wavelets.padding import crop, pad_to_levels
-from wavelit_plugin.wavelets.writing import evaluate
 
 LAYERS = 5
 """Convolutions of the refinement."""
@@ -87,8 +85,8 @@ class Refinement(nn.Module):
         """Return what the last convolution sees, of (batch, *space, channel) each."""
         # activated here and for the answer: the gradients of one for both would wait for each
         # other, two of the largest tensors more at the peak of memory
-        joined: Tensor = evaluate(_Joined, linear, torch.tanh(answer), F.silu(linear) + answer)
-        return joined
+        rest = F.silu(linear) + answer + linear
+        return torch.addcmul(rest, linear, torch.tanh(answer))
 
     def _answer(self, linear: Tensor, layers: list[Layer]) -> Tensor:
         """What the cells of two points an axis make of the first features."""
@@ -99,23 +97,6 @@ class Refinement(nn.Module):
 
     def _filter(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return filter_extended(x, weight, bias, self.boundary)
-
-
-class _Joined(torch.autograd.Function):
-    """``linear (1 + share) + rest``, in one pass over the points for each gradient."""
-
-    @staticmethod
-    def forward(linear: Tensor, share: Tensor, rest: Tensor) -> Tensor:
-        return torch.addcmul(rest + linear, linear, share)
-
-    @staticmethod
-    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], _output: Tensor) -> None:
-        ctx.save_for_backward(*inputs[:2])
-
-    @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        linear, share = ctx.saved_tensors
-        return torch.addcmul(gradient, gradient, share), gradient * linear, gradient
 
 
 def cells(x: Tensor) -> Tensor:
