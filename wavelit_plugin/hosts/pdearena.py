@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from wavelit_plugin.autoload.records import Refusal, Registration, add_key
 from wavelit_plugin.errors import ConfigError, ShapeError
 from wavelit_plugin.hosts.layout import Frames, channels_to_frames, frames_to_channels
+from wavelit_plugin.hosts.target import TargetShown
 from wavelit_plugin.model import PRESETS, ChannelLayout, WaveLiT, WaveLiTConfig
 
 # the host recognises it by the word in its name, and then says nothing of the fields
@@ -30,7 +31,7 @@ _MAXWELL_FIELDS = {
 }
 
 
-class WaveLiTFields(nn.Module):
+class WaveLiTFields(TargetShown):
     """WaveLiT on frames of scalar and vector fields; delegates to ``core``.
 
     Args:
@@ -86,7 +87,6 @@ class WaveLiTFields(nn.Module):
                 **known,
             )
         )
-        self._target: Frames | None = None
 
     def meaning(self, vectors: tuple[tuple[int, ...], ...]) -> dict[str, object]:
         """Return the knobs that say what the channels are: here, fields that go on in time."""
@@ -99,17 +99,13 @@ class WaveLiTFields(nn.Module):
         )
         return {"layout": layout, "residual": "on"}
 
-    def expect(self, target: Frames) -> None:
-        """Show the target of the next call, which sets the scales of the output in training."""
-        self._target = target
-
     def forward(self, x: Frames) -> Frames:
         """Map (batch, time_history, field, *space) to (batch, time_future, field, *space)."""
         return self._predict(x, None)
 
     def _predict(self, x: Frames, condition: Tensor | None) -> Frames:
         self._check(x)
-        seen, self._target = self._target, None
+        seen = self._next_target()
         target = None if seen is None else frames_to_channels(seen)
         return channels_to_frames(
             self.core(frames_to_channels(x), condition, target=target), self.frames_out

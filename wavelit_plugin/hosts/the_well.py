@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from wavelit_plugin.errors import ConfigError, HostError
 from wavelit_plugin.hosts.layout import channels_to_frames, frames_to_channels
+from wavelit_plugin.hosts.target import TargetShown
 from wavelit_plugin.hosts.the_well_samples import FiniteSamples
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
@@ -42,7 +43,7 @@ class DatasetFacts:
     boundary: tuple[Boundary, ...]
 
 
-class WaveLiTModel(nn.Module):
+class WaveLiTModel(TargetShown):
     """WaveLiT as the host's ``train.py`` builds a model; delegates to ``core``.
 
     Args:
@@ -108,7 +109,8 @@ class WaveLiTModel(nn.Module):
 
     def forward(self, input: Field) -> Field:  # noqa: A002  (the host's models call it so)
         """Map (batch, n_steps_input * field + constant, *space) to (batch, field, *space)."""
-        return self.core(input)
+        target = self._next_target()
+        return self.core(input, target=None if target is None else target.to(input.device))
 
 
 class WaveletMetric(nn.Module):
