@@ -286,7 +286,8 @@ def _progress(module: Any) -> float:
 def _part_of_epoch(trainer: Any) -> float:
     """Return the part of this epoch that is done; 0 in a first epoch of unknown length."""
     loop, batches = trainer.fit_loop.epoch_loop, trainer.num_training_batches
-    before = loop.total_batch_idx - loop.batch_idx
     if not isfinite(batches):  # most of the host's data do not know their number
-        batches = before / max(trainer.current_epoch, 1)
+        before = loop.total_batch_idx - loop.batch_idx
+        # a batch that was interrupted counts twice in the total
+        batches = round(before / max(trainer.current_epoch, 1))
     return min(loop.batch_idx / batches, 1.0) if batches else 0.0
