@@ -113,13 +113,13 @@ def _own_options(options: dict[str, Any]) -> dict[str, Any]:
             f"waveliT ignores the options of other models: {', '.join(ignored)}", stacklevel=4
         )
     knobs = {key: value for key, value in options.items() if key in ours and value is not None}
-    if "ndim" not in knobs and options.get("n_modes"):
+    if "ndim" not in knobs and options.get("n_modes") is not None:
         knobs["ndim"] = _axes(options["n_modes"])
     return knobs
 
 
 def _axes(modes: object) -> int:
-    if isinstance(modes, Sequence) and not isinstance(modes, str):
+    if isinstance(modes, Sequence) and not isinstance(modes, str) and 1 <= len(modes) <= 3:
         return len(modes)
     raise ConfigError(
         f"n_modes must be a list with one number for each space axis, got {modes!r}; give such a "

@@ -126,7 +126,7 @@ def find_criterion(name: str) -> Criterion | None:
         asked = os.environ.get("WAVELIT_CRITERION")
         return find_criterion(f"{asked}+{name}") if asked else None
     records = {record.name: record for record in criteria()}
-    ours, added, host = name.partition("+")
+    ours, added, host = str(name).partition("+")
     if ours not in records or (added and host not in HOST_CRITERIA):
         combined = [f"{record}+{own}" for record in records for own in HOST_CRITERIA]
         raise unknown_name("criterion", name, [*HOST_CRITERIA, *records, *combined])
