@@ -8,6 +8,7 @@ model imports this module, and so the host.
 from __future__ import annotations
 
 import inspect
+import math
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from types import ModuleType
@@ -71,10 +72,10 @@ class WaveLiTOperator(_Unregistered, BaseModel, name="waveliT"):  # type: ignore
 
     def forward(self, x: Field, y: Field | None = None, **_sample: object) -> Field:
         """Map (batch, channel, *space) to the same; the target only sets scales, in training."""
-        expected = (len(x), self.core.config.out_channels, *x.shape[2:])
-        # multi-grid patching pads the input, so there the shapes differ and the target is no help
-        seen = y if self.training and y is not None and tuple(y.shape) == expected else None
-        return self.core(x, target=seen)
+        if y is None or not self.training or not self.core.statistics.learning:
+            return self.core(x)
+        shape = (len(x), self.core.config.out_channels, *x.shape[2:])
+        return self.core(x, target=y if tuple(y.shape) == shape else _in_patches(y, shape))
 
 
 class WaveLiT1MOperator(WaveLiTOperator, name="waveliT-1M"):
@@ -97,6 +98,25 @@ def register_models(module: ModuleType) -> Iterator[Registration | Refusal]:
     """Add ``waveliT`` and its presets to ``BaseModel._models``, for ``get_model``."""
     for model in MODELS:
         yield add_key(module.BaseModel._models, model.preset.lower(), model)  # noqa: SLF001
+
+
+def _in_patches(y: Field, shape: tuple[int, ...]) -> Field | None:
+    """Cut a target as the host's multi-grid patching has cut the input, with the same margins.
+
+    None where the shapes are not of that: patches that are not stitched together come without the
+    margins.
+    """
+    from neuralop.training.patching import make_patches
+
+    patches = math.isqrt(shape[0] // max(len(y), 1))
+    whole = y.shape[2:]
+    if not y.ndim == len(shape) == 4 or patches < 2 or any(size % patches for size in whole):
+        return None
+    margins = [(n - size // patches) // 2 for n, size in zip(shape[2:], whole, strict=True)]
+    if min(margins) < 0:
+        return None
+    cut = make_patches(y, n=patches, p=margins)
+    return cut if tuple(cut.shape) == shape else None
 
 
 def _own_options(options: dict[str, Any]) -> dict[str, Any]:
