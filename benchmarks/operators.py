@@ -9,7 +9,7 @@ from neuralop.models import FNO, TFNO, UNO
 from neuralop.utils import count_model_params
 from torch import nn
 
-from wavelit_plugin.hosts.neuraloperator import operator_class
+from wavelit_plugin.hosts.neuraloperator_models import WaveLiTOperator
 
 Build = Callable[[int, int, int], nn.Module]
 
@@ -64,7 +64,7 @@ def _uno(modes: int, width: int) -> Build:
 
 
 def _wavelit(**knobs: object) -> Build:
-    return lambda i, o, n: operator_class("waveliT")(in_channels=i, out_channels=o, ndim=n, **knobs)
+    return lambda i, o, n: WaveLiTOperator(in_channels=i, out_channels=o, ndim=n, **knobs)
 
 
 MILLION: tuple[Rival, ...] = (

@@ -29,7 +29,7 @@ from benchmarks.harness import (
 )
 from benchmarks.operators import MILLION, Rival
 from wavelit_plugin.compare.cost import forward_flops
-from wavelit_plugin.hosts.neuraloperator import operator_class
+from wavelit_plugin.hosts.neuraloperator_models import WaveLiTOperator
 from wavelit_plugin.model.monitor import SAMPLES
 from wavelit_plugin.model.normalizer import Normalizer
 
@@ -95,9 +95,7 @@ MILLION_3D: tuple[Rival, ...] = (
 
 COMPILED = Rival(
     name="WaveLiT, compiled",
-    build=lambda i, o, n: operator_class("waveliT")(
-        in_channels=i, out_channels=o, ndim=n, compile=True
-    ),
+    build=lambda i, o, n: WaveLiTOperator(in_channels=i, out_channels=o, ndim=n, compile=True),
     rates=(),
 )
 """In training; its inference is not compiled."""

@@ -54,10 +54,19 @@ def run(tmp_path: Path) -> Run:
         timeout: float = 300,
     ) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith(("WAVELIT_", "TORCH_"))}
+        given = dict(environment or {})
+        # a package on this process' path, such as ours from a checkout, is that of the new one too
+        paths = [each["PYTHONPATH"] for each in (given, clean) if each.get("PYTHONPATH")]
         done = subprocess.run(
             [sys.executable, *map(str, args)],
             cwd=cwd,
-            env={**clean, "OMP_NUM_THREADS": "1", "WANDB_MODE": "disabled", **(environment or {})},
+            env={
+                **clean,
+                "OMP_NUM_THREADS": "1",
+                "WANDB_MODE": "disabled",
+                **given,
+                "PYTHONPATH": os.pathsep.join(paths),
+            },
             capture_output=True,
             text=True,
             timeout=timeout,

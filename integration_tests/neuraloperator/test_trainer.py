@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
 
 from integration_tests.conftest import Run
+from wavelit_plugin.hosts.criterion import EpochTerm
+from wavelit_plugin.loss import WaveletLoss, wavelet_loss
+
+# the host's Trainer hands the whole sample to its losses, which warn of it
+pytestmark = pytest.mark.filterwarnings("ignore:.*received unexpected keyword arguments")
 
 HERE = Path(__file__).parent
 
@@ -49,86 +56,126 @@ def test_two_gloo_processes_train_alike_without_unused_parameters(
     assert lines[0].split()[2:] == lines[1].split()[2:], "weights or statistics differ by rank"
 
 
-def criterion(steps: int = 10) -> Any:
-    from neuralop import LpLoss
+@pytest.fixture
+def registered() -> Iterator[Any]:
+    """The host's Trainer with our criterion, and as it was afterwards."""
+    from neuralop.training import trainer
 
-    from wavelit_plugin.hosts.neuraloperator import TrainingCriterion
+    from wavelit_plugin.hosts.neuraloperator import register_criterion
 
-    return TrainingCriterion(LpLoss(d=2, p=2), steps)
-
-
-def test_the_criterion_is_the_hosts_loss_plus_a_sum_over_the_batch() -> None:
-    from neuralop import LpLoss
-
-    from wavelit_plugin.loss import wavelet_loss
-
-    torch.manual_seed(0)
-    prediction, target = torch.randn(3, 2, 16, 16), torch.randn(3, 2, 16, 16)
-    expected = LpLoss(d=2, p=2)(prediction, target)
-    expected = expected + 0.1 * wavelet_loss(prediction, target).mean(1).sum()
-    torch.testing.assert_close(criterion()(prediction, y=target), expected)
+    original = trainer.Trainer.train_one_epoch
+    (registration,) = register_criterion(trainer)
+    yield trainer.Trainer
+    registration.undo()
+    assert trainer.Trainer.train_one_epoch is original
 
 
-def test_the_weight_of_the_criterion_falls_over_the_last_tenth() -> None:
-    loss, field = criterion(steps=20), torch.randn(1, 1, 8, 8)
-    weights = []
-    for _ in range(20):
-        loss(field, y=field)
-        weights.append(loss.term.weight)
-    assert weights[:18] == [pytest.approx(0.1)] * 18
-    assert weights[19] == pytest.approx(0.06)
+class Pairs(torch.utils.data.Dataset[dict[str, Tensor]]):
+    """Eight fields and what they become."""
+
+    def __len__(self) -> int:
+        return 8
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        rng = torch.Generator().manual_seed(index)
+        return {"x": torch.randn(1, 8, 8, generator=rng), "y": torch.randn(1, 8, 8, generator=rng)}
 
 
-class RecordedTrainer:
-    """Stands for the host's Trainer where only what ``train`` is given matters."""
+def trained(kind: Any, epochs: int, loss: Any, **options: Any) -> Any:
+    """Train a small waveliT with the host's Trainer; return it."""
+    from neuralop.models import get_model
+    from zencfg.bunch import Bunch
 
-    n_epochs = 3
+    sizes = {"data_channels": 1, "out_channels": 1, "width": 8, "heads": 1, "depth": 1}
+    model = get_model(Bunch({"model": {"model_arch": "waveliT", **sizes}}))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    trainer = kind(model=model, n_epochs=epochs)
+    trainer.train(
+        DataLoader(Pairs(), batch_size=2),
+        {"test": DataLoader(Pairs(), batch_size=4)},
+        optimizer,
+        torch.optim.lr_scheduler.StepLR(optimizer, step_size=10),
+        training_loss=loss,
+        **options,
+    )
+    return trainer
 
-    def train(
-        self,
-        train_loader: list[int],
-        test_loaders: object = None,
-        training_loss: object = None,
-        eval_losses: object = None,
-    ) -> dict[str, object]:
-        del train_loader, test_loaders
-        return {"training": training_loss, "evaluation": eval_losses}
 
-
-@pytest.mark.parametrize("positional", [True, False])
-def test_train_gets_our_criterion_around_the_hosts_loss_and_evaluates_with_the_hosts(
-    *, positional: bool
+def test_the_criterion_is_the_hosts_loss_plus_a_sum_over_the_batch(
+    registered: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from neuralop import LpLoss
 
-    from wavelit_plugin.hosts.neuraloperator import TrainingCriterion, register_criterion
+    found = []
+    train_one_batch = registered.train_one_batch
 
-    module = ModuleType("trainer")
-    vars(module).update(Trainer=RecordedTrainer, LpLoss=LpLoss)
-    original, loss = RecordedTrainer.train, LpLoss(d=2, p=2)
-    (registration,) = register_criterion(module)
-    try:
-        trainer, loader = RecordedTrainer(), [0, 1]
-        given = (
-            trainer.train(loader, None, loss)
-            if positional
-            else trainer.train(loader, training_loss=loss)
-        )
-        default = trainer.train(loader, eval_losses={"mine": loss})
-    finally:
-        registration.undo()
-    criterion = given["training"]
-    assert isinstance(criterion, TrainingCriterion)
-    assert criterion.host_loss is loss
-    assert criterion.steps == 6
-    assert given["evaluation"] == {"l2": loss}
-    assert isinstance(default["training"], TrainingCriterion)
-    assert default["evaluation"] == {"mine": loss}
-    assert RecordedTrainer.train is original
+    def seen(self: Any, idx: int, sample: dict[str, Tensor], training_loss: Any) -> Tensor:
+        torch.manual_seed(0)
+        prediction, y = torch.randn(3, 2, 16, 16), torch.randn(3, 2, 16, 16)
+        expected = LpLoss(d=2, p=2)(prediction, y)
+        expected = expected + 0.1 * wavelet_loss(prediction, y, boundary="open").mean(1).sum()
+        found.append((training_loss(prediction, y=y), expected))
+        return train_one_batch(self, idx, sample, training_loss)
+
+    monkeypatch.setattr(registered, "train_one_batch", seen)
+    loss = LpLoss(d=2, p=2)
+    trained(registered, 1, loss)
+    torch.testing.assert_close(*found[0])  # at first the weight is a tenth
+
+
+def test_evaluation_is_by_the_hosts_loss(registered: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = []
+    evaluate = registered.evaluate_all
+
+    def seen(self: Any, **more: Any) -> Any:
+        given.append(more["eval_losses"])
+        return evaluate(self, **more)
+
+    monkeypatch.setattr(registered, "evaluate_all", seen)
+    from neuralop import LpLoss
+
+    loss = LpLoss(d=2, p=2)
+    trained(registered, 1, loss)
+    assert given == [{"l2": loss}]
+
+
+def test_a_resumed_training_has_the_weights_of_one_that_was_not_interrupted(
+    registered: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from neuralop import LpLoss
+
+    weights: dict[int, list[float]] = {}
+    call = EpochTerm.__call__
+
+    def recorded(self: EpochTerm, prediction: Tensor, target: Tensor) -> Tensor:
+        value = call(self, prediction, target)
+        weights.setdefault(self.epoch, []).append(cast("WaveletLoss", self.term).weight)
+        return value
+
+    monkeypatch.setattr(EpochTerm, "__call__", recorded)
+    l2 = LpLoss(d=2, p=2)
+    trained(registered, 10, l2)
+    whole = {epoch: weights.pop(epoch) for epoch in range(10)}
+    # the law of the documentation: 0.1, and linearly to 0.02 in the last tenth
+    assert whole[8] == [pytest.approx(0.1)] * 4
+    assert whole[9] == [pytest.approx(0.1 - 0.08 * batch / 4) for batch in range(4)]
+
+    def until_the_seventh(prediction: Tensor, **sample: Tensor) -> Tensor:
+        if 7 in weights:
+            raise KeyboardInterrupt
+        return l2(prediction, **sample)
+
+    saved = {"save_every": 1, "save_dir": tmp_path / "saved", "eval_losses": {"l2": l2}}
+    with pytest.raises(KeyboardInterrupt):
+        trained(registered, 10, until_the_seventh, **saved)
+    weights.clear()
+    resumed = trained(registered, 10, l2, resume_from_dir=tmp_path / "saved", **saved)
+    assert resumed.start_epoch == 6  # the host does the last complete epoch again
+    assert weights == {epoch: whole[epoch] for epoch in range(6, 10)}
 
 
 def test_the_criterion_is_registered_only_when_asked_for(run: Run) -> None:
-    code = "import neuralop; print(hasattr(neuralop.Trainer.train, '__wrapped__'))"
+    code = "import neuralop; print(hasattr(neuralop.Trainer.train_one_epoch, '__wrapped__'))"
     assert run("-c", code).stdout.split()[-1] == "False"
     asked = run("-c", code, environment={"WAVELIT_CRITERION": "wavelet"})
     assert asked.stdout.split()[-1] == "True"
@@ -144,7 +191,8 @@ wavelit_plugin.deactivate()
 after = {name for name in BaseModel._models if name.startswith("wavelit")}
 wavelit_plugin.activate()
 again = {name for name in BaseModel._models if name.startswith("wavelit")}
-print(len(before), len(after), before == again, hasattr(neuralop.Trainer.train, "__wrapped__"))
+wrapped = hasattr(neuralop.Trainer.train_one_epoch, "__wrapped__")
+print(len(before), len(after), before == again, wrapped)
 """
     environment = {"WAVELIT_CRITERION": "wavelet"}
     assert run("-c", code, environment=environment).stdout.split()[-4:] == [

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from integration_tests.pdearena.conftest import Train, checkpoints, hyperparameters, logged
+from integration_tests.pdearena.conftest import (
+    BATCH,
+    Train,
+    checkpoints,
+    hyperparameters,
+    logged,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -74,6 +80,22 @@ def test_a_class_and_its_knobs_in_the_configuration(train: Train, tmp_path: Path
     tensors = state["state_dict"]
     assert sum(tensor.numel() for tensor in tensors.values()) < 100_000
     assert state["hyper_parameters"]["model"]["init_args"]["boundary"] == "periodic"
+
+
+# Lightning-AI/pytorch-lightning#6675: the learning-rate finder leaves the model changed
+def test_a_learning_rate_finder_leaves_the_statistics_as_they_were(
+    train: Train, tmp_path: Path
+) -> None:
+    finder = (
+        *("--trainer.callbacks+", "pytorch_lightning.callbacks.LearningRateFinder"),
+        *("--trainer.callbacks.num_training_steps", "5"),
+        *("--trainer.callbacks.early_stop_threshold", "null"),
+    )
+    done = train("train.py", CONFIG, TASK, *QUICK, *finder)
+    assert "Finding best initial lr" in done.stderr
+    state = torch.load(checkpoints(tmp_path / "out")[0], weights_only=True)["state_dict"]
+    # of the two batches of training alone
+    assert int(state["model.core.normalizer.inputs.samples"]) == 2 * BATCH
 
 
 def test_the_hosts_own_models_train_to_the_same_bits(train: Train, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.autoload.conftest import ADAPTER
+
 if TYPE_CHECKING:
     from tests.autoload.conftest import Sandbox
 
@@ -65,6 +67,11 @@ def test_a_host_that_does_not_import_pytorch_and_came_before_it(host: Sandbox) -
     host.fake_host("MODEL_REGISTRY = {'UNet': 'theirs'}\n")
     code = "import mytrainer.models.registry; import torch; import colours"
     check_registered(host.outcome(code), "already imported")
+
+
+def test_an_adapter_that_imports_the_host_at_its_top_may_come_first(host: Sandbox) -> None:
+    host.write("mytrainer_adapter.py", f"import torch\nimport {REGISTRY}\n{ADAPTER}")
+    check_registered(host.outcome("import torch, mytrainer_adapter"), "import hook")
 
 
 FAILS_ONCE = """

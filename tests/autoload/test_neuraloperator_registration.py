@@ -55,6 +55,96 @@ class FNO_Small2d(ModelConfig):
 """
 
 
+# every module that is watched comes first in some, and so do PyTorch and our own modules
+ORDERS = [
+    "import config.models, neuralop",
+    "import config.models, torch, neuralop",
+    "import config.models, neuralop.training.trainer",
+    "import zencfg, torch, config.models, neuralop.training",
+    "import neuralop.training.trainer, config.models",
+    "import neuralop.models.base_model, config.models, neuralop.training.trainer",
+    "import wavelit_plugin.hosts.neuraloperator_models, config.models, neuralop",
+    "import wavelit_plugin.hosts.neuraloperator, config.models, neuralop",
+    "import wavelit_plugin.hosts.neuraloperator_training, config.models",
+]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_all_is_registered_whatever_comes_first(bare: Sandbox, order: str) -> None:
+    bare.write("config/models.py", CONFIG_MODELS)
+    code = """
+configs = sys.modules["config.models"]
+assert configs.ModelConfig._registry["wavelit_small2d"] is configs.WaveLiT_Small2d
+from neuralop import Trainer
+assert Trainer.train_one_epoch.__wrapped__
+"""
+    statuses = bare.outcome(order + LOOK + code, WAVELIT_CRITERION="wavelet")["statuses"]
+    for name in (MODELS, CONFIGS, TRAINER):
+        assert (statuses[name]["state"], statuses[name]["reason"]) == ("applied", ""), name
+
+
+PICKLED = """
+import pickle, sys
+with open("model.pkl", "{mode}") as file:
+    {what}
+"""
+
+
+def test_reading_a_pickled_model_first_registers_nothing_but_what_is_asked_for(
+    bare: Sandbox,
+) -> None:
+    made = BUILD + PICKLED.format(mode="wb", what="pickle.dump(model, file)")
+    bare.outcome("import neuralop" + LOOK + made)
+    read = PICKLED.format(mode="rb", what="model = pickle.load(file)")
+    kind = "assert type(model).__name__ == 'WaveLiT1MOperator'\n"
+    bare.outcome(read + LOOK + kind + "assert type(model) is models['wavelit-1m']\n")
+    off = f"""
+models = sys.modules["{MODELS}"].BaseModel._models
+assert "fno" in models and not [name for name in models if name.startswith("wavelit")]
+"""
+    bare.outcome(read + kind + off, WAVELIT_AUTOLOAD="0")
+
+
+def test_what_others_put_in_our_places_is_theirs(bare: Sandbox) -> None:
+    bare.write("config/models.py", CONFIG_MODELS)
+    code = """
+import config.models as c
+from neuralop import Trainer
+from neuralop.models.base_model import BaseModel
+import wavelit_plugin
+
+class Theirs(c.ModelConfig): pass
+registry = c.ModelConfig._registry
+registry["wavelit_small2d"] = c.WaveLiT_Medium2d = Theirs
+BaseModel._models["wavelit-4m"] = Theirs
+ours = Trainer.train_one_epoch
+def theirs(self, *args): return ["theirs", ours(self, *args)]
+Trainer.train_one_epoch = theirs
+
+wavelit_plugin.deactivate()
+assert Trainer.train_one_epoch is theirs
+assert [key for key in registry if "wavelit" in key] == ["wavelit_small2d"]
+assert [key for key in vars(c) if "WaveLiT" in key] == ["WaveLiT_Medium2d"]
+assert [key for key in BaseModel._models if "wavelit" in key] == ["wavelit-4m"]
+
+# ours, inside of theirs, does nothing any more: the loss reaches the host as it is
+class Stopped(Trainer):
+    n_epochs, device = 1, "cpu"
+    def __init__(self): pass
+    def on_epoch_start(self, epoch): raise LookupError(sys._getframe(1).f_locals["training_loss"])
+def loss_in_the_host():
+    try: Stopped().train_one_epoch(0, [1], "a loss")
+    except LookupError as error: return error.args[0]
+assert loss_in_the_host() == "a loss"
+wavelit_plugin.activate()
+assert Trainer.train_one_epoch.__wrapped__ is theirs
+assert loss_in_the_host().host_loss == "a loss"
+"""
+    done = bare.run("import neuralop" + LOOK + code, WAVELIT_CRITERION="wavelet")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stderr.splitlines()) == 2, done.stderr  # what is taken, of models and configs
+
+
 def test_import_neuralop_alone_and_a_stranger_of_a_common_name(bare: Sandbox) -> None:
     bare.write("config/models.py", "class ModelConfig: _registry = {}\n")
     stranger = "import config.models as c\nassert c.ModelConfig._registry == {}\n"
@@ -70,7 +160,10 @@ def test_import_neuralop_alone_and_a_stranger_of_a_common_name(bare: Sandbox) ->
 
 
 def test_a_model_module_first_pytorch_after_it_and_the_trainer_untouched(bare: Sandbox) -> None:
-    after = "\nimport torch, neuralop\nassert not hasattr(neuralop.Trainer.train, '__wrapped__')\n"
+    after = """
+import torch, neuralop
+assert not hasattr(neuralop.Trainer.train_one_epoch, '__wrapped__')
+"""
     status = bare.outcome("import neuralop.models.fno" + LOOK + after)["statuses"][MODELS]
     assert (status["state"], status["path"]) == ("applied", "import hook")
 
@@ -96,17 +189,17 @@ def test_the_trainer_first_with_a_criterion_then_off_and_on(bare: Sandbox) -> No
     code = """
 from neuralop import Trainer
 import wavelit_plugin
-assert Trainer.train.__wrapped__
-wrapped = Trainer.train
+assert Trainer.train_one_epoch.__wrapped__
+wrapped = Trainer.train_one_epoch
 wavelit_plugin.deactivate()
 wavelit_plugin.deactivate()
-assert ours() == [] and not hasattr(Trainer.train, "__wrapped__")
+assert ours() == [] and Trainer.train_one_epoch is wrapped.__wrapped__
 assert {s.state for s in wavelit_plugin.report()} == {"skipped"}
 assert {s.reason for s in wavelit_plugin.report()} == {"deactivated"}
 wavelit_plugin.activate()
 wavelit_plugin.activate()
 assert [models[name] for name in ours()] == kinds
-assert Trainer.train.__wrapped__ is wrapped.__wrapped__
+assert Trainer.train_one_epoch.__wrapped__ is wrapped.__wrapped__
 """
     order = "from neuralop.training import Trainer"
     statuses = bare.outcome(order + LOOK + code, WAVELIT_CRITERION="wavelet")["statuses"]

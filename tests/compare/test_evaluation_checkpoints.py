@@ -95,10 +95,10 @@ def test_what_neuraloperator_itself_writes(
     tmp_path: Path, waves: Path, wave_data: GridData
 ) -> None:
     pytest.importorskip("neuralop")
-    from wavelit_plugin.hosts.neuraloperator import operator_class
+    from wavelit_plugin.hosts.neuraloperator_models import WaveLiTOperator
 
     layout = {"fields": 3, "constants": 2}
-    made = operator_class("waveliT")(5, 3, layout=layout, **KNOBS).eval()
+    made = WaveLiTOperator(5, 3, layout=layout, **KNOBS).eval()
     made.save_checkpoint(tmp_path, "model")
     found = load_model(asked(tmp_path, waves), wave_data)
     u = history(wave_data, 1)

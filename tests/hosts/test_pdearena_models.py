@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 from torch.testing import assert_close
 
 from wavelit_plugin.autoload.records import Refusal, Registration
@@ -86,8 +87,8 @@ def test_an_untrained_model_goes_on_with_the_last_frame(rng: torch.Generator) ->
     """After the statistics of a static field, whatever is not learnt yet is small beside it."""
     model = WaveLiTFields(**fields(1, 1)).train()
     still = torch.randn(8, 1, 3, 8, 8, generator=rng).expand(-1, 4, -1, -1, -1)
-    model.expect(still[:, -1:])
-    model(still)
+    with model.shown(still[:, -1:]):
+        model(still).sum().backward()
     last = torch.randn(2, 4, 3, 8, 8, generator=rng)
     assert_close(model.eval()(last), last[:, -1:], rtol=0.0, atol=0.2)
 
@@ -95,8 +96,8 @@ def test_an_untrained_model_goes_on_with_the_last_frame(rng: torch.Generator) ->
 def test_components_of_a_vector_share_scales_and_scalars_have_their_own() -> None:
     model = WaveLiTFields(**fields(1, 1)).train()
     u = torch.randn(8, 4, 3, 8, 8) * torch.tensor([1.0, 10.0, 30.0])[:, None, None]
-    model.expect(torch.randn(8, 1, 3, 8, 8))
-    model(u)
+    with model.shown(torch.randn(8, 1, 3, 8, 8)):
+        model(u).sum().backward()
     scale = model.core.normalizer.input_scale
     assert_close(scale[1], scale[2])
     assert bool((scale[0] < 0.2 * scale[1]).all())
@@ -105,12 +106,18 @@ def test_components_of_a_vector_share_scales_and_scalars_have_their_own() -> Non
 def test_a_target_is_shown_once(rng: torch.Generator) -> None:
     model = WaveLiTFields(**fields(2, 0)).train()
     x, y = torch.randn(2, 4, 2, 8, 8, generator=rng), torch.randn(2, 1, 2, 8, 8, generator=rng)
-    model.expect(y)
-    model(x)
-    seen = int(model.core.normalizer.outputs.samples)
-    model(x)  # without a target, the history itself is looked at
-    assert seen == 2
-    assert model._target is None
+    targets: list[Tensor | None] = []
+    model.core.register_forward_pre_hook(
+        lambda _core, _args, given: targets.append(given["target"]), with_kwargs=True
+    )
+    with model.shown(y):
+        model(x)
+        model(x)
+    with pytest.raises(ZeroDivisionError), model.shown(y):
+        raise ZeroDivisionError
+    model(x)  # nothing is left of a step that failed
+    assert [target is not None for target in targets] == [True, False, False]
+    assert_close(targets[0], y[:, 0])
 
 
 def test_conditions_are_the_time_step_and_the_parameters() -> None:

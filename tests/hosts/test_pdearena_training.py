@@ -66,6 +66,9 @@ class PDEModel(nn.Module):
         self.started.append(stage)
 
 
+ORIGINAL = PDEModel.__init__
+
+
 @pytest.fixture
 def module() -> Iterator[ModuleType]:
     """A module of the host with its class, wrapped, and as it was afterwards."""
@@ -155,7 +158,7 @@ def test_training_shows_the_target_and_evaluation_does_not(
     built, (x, y) = build(), pair(rng)
     built.eval().train_step((x, y))
     assert int(built.model.core.normalizer.outputs.samples) == 0
-    built.train().train_step((x, y))
+    built.train().train_step((x, y))[0].backward()
     assert int(built.model.core.normalizer.outputs.samples) == 2
 
 
@@ -165,12 +168,38 @@ def test_a_criterion_is_told_how_far_the_training_is(
     built = build(criterion="wavelet+mse").train()
     given: list[float] = []
     built.train_criterion.term.set_progress = given.append
-    for steps, epochs in ((20, None), (-1, 4), (-1, -1)):
-        built._trainer = SimpleNamespace(
-            max_steps=steps, global_step=5, max_epochs=epochs, current_epoch=1
-        )
+    # the second batch of four in the third epoch; most of the host's data do not know their number
+    loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_idx=1, total_batch_idx=9))
+    facts = {"global_step": 9, "current_epoch": 2, "fit_loop": loop}
+    for steps, epochs, batches in (
+        (36, None, 4),
+        (-1, 4, 4),
+        (-1, 4, float("inf")),
+        (-1, -1, 4),
+        (12, 4, 4),
+    ):
+        limits = {"max_steps": steps, "max_epochs": epochs, "num_training_batches": batches}
+        built._trainer = SimpleNamespace(**facts, **limits)
         built.train_step(pair(rng))
-    assert given == [0.25, 0.25, 0.0]
+    assert given == [0.25, 0.5625, 0.5625, 0.0, 0.75]
+
+
+def test_in_a_first_epoch_of_unknown_length_no_part_of_it_counts(
+    module: ModuleType, rng: torch.Generator
+) -> None:
+    built = build(criterion="wavelet+mse").train()
+    given: list[float] = []
+    built.train_criterion.term.set_progress = given.append
+    loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_idx=3, total_batch_idx=3))
+    built._trainer = SimpleNamespace(
+        max_steps=-1,
+        max_epochs=2,
+        current_epoch=0,
+        num_training_batches=float("inf"),
+        fit_loop=loop,
+    )
+    built.train_step(pair(rng))
+    assert given == [0.0]
 
 
 @pytest.mark.parametrize("name", ["waveliT-2M", "wavelit", "WaveLiT"])
@@ -237,7 +266,7 @@ def test_training_without_a_data_module_starts(module: ModuleType) -> None:
 
 def test_what_somebody_wrapped_since_stays(module: ModuleType) -> None:
     host = ModuleType(__name__)
-    mine = type("PDEModel", (PDEModel,), {"__init__": PDEModel.__init__, "__module__": __name__})
+    mine = type("PDEModel", (PDEModel,), {"__init__": ORIGINAL, "__module__": __name__})
     host.PDEModel = mine  # type: ignore[attr-defined]
     first, *_ = register_training(host)
     wrapped = vars(mine)["__init__"]
@@ -248,3 +277,5 @@ def test_what_somebody_wrapped_since_stays(module: ModuleType) -> None:
     mine.__init__ = later  # type: ignore[misc]
     first.undo()
     assert vars(mine)["__init__"] is later
+    with pytest.raises(NotImplementedError):  # the host's own answer to a criterion of ours
+        mine("unet", 1, 1, 5, "wavelet", SimpleNamespace(trajlen=14, n_spatial_dim=2))

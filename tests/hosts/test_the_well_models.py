@@ -40,8 +40,17 @@ class Data:
 
     asked: dict[str, Any]
 
-    def __init__(self, **asked: Any) -> None:
-        type(self).asked = asked
+    def __init__(
+        self,
+        *,
+        well_base_path: str | None = None,
+        well_dataset_name: str | None = None,
+        well_split_name: str | None = None,
+        storage_options: object = None,
+        transform: object = None,
+    ) -> None:
+        given = locals().items()
+        type(self).asked = {k: v for k, v in given if k != "self" and v is not None}
         names = {0: ["pressure"], 1: ["velocity_x", "velocity_y"], 2: []}
         constants = {0: ["density", "speed"], 1: [], 2: []}
         self.metadata = SimpleNamespace(
@@ -115,6 +124,20 @@ def test_the_data_set_says_what_its_channels_and_ends_are(host: type[Data]) -> N
         "well_base_path": "data", "well_dataset_name": "dummy", "well_split_name": "train"
     }  # fmt: skip
     assert model(dataset=dataset, boundary=["open", "open"]).core.config.axes == ("open", "open")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "message"),
+    [
+        ({"well_base_pth": "data"}, "did you mean 'well_base_path'"),
+        ("data", "dataset must be a mapping"),
+    ],
+)
+def test_an_option_that_the_data_set_does_not_have_is_named(
+    host: type[Data], dataset: Any, message: str
+) -> None:
+    with pytest.raises(ConfigError, match=message):
+        model(dataset=dataset)
 
 
 def test_tensors_of_order_two_are_groups_too(
@@ -226,7 +249,8 @@ def test_it_learns_in_the_hosts_loop(rng: torch.Generator) -> None:
     target = (0.8 * u).movedim(1, -1)[:, None]
     losses = []
     for _ in range(30):
-        prediction = built(u).movedim(1, -1)[:, None]
+        with built.shown(target[:, 0].movedim(-1, 1)):
+            prediction = built(u).movedim(1, -1)[:, None]
         loss = criterion(prediction, target, MAZE).mean()
         loss.backward()
         optimizer.step()

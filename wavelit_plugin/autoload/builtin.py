@@ -26,8 +26,8 @@ _PDEARENA = partial(
     needs=(("pytorch-lightning", ">=1.7,<2"),),
 )
 
-# its models and losses are classes that its configurations name: only the launcher's
-# criterion needs a registration
+# its models and losses are classes that its configurations name: only what its Trainer does not
+# tell them needs a registration
 _THE_WELL = partial(
     HostRecord,
     host="the_well",
@@ -39,7 +39,7 @@ _THE_WELL = partial(
 BUILTIN: tuple[HostRecord, ...] = (
     _NEURALOPERATOR(
         watched="neuralop.models.base_model",
-        adapter="wavelit_plugin.hosts.neuraloperator:register_models",
+        adapter="wavelit_plugin.hosts.neuraloperator_models:register_models",
     ),
     _NEURALOPERATOR(
         watched="config.models",
@@ -62,6 +62,10 @@ BUILTIN: tuple[HostRecord, ...] = (
     _PDEARENA(
         watched="pdearena.models.cond_pdemodel",
         adapter="wavelit_plugin.hosts.pdearena_training:register_training",
+    ),
+    _THE_WELL(
+        watched="the_well.benchmark.trainer.training",
+        adapter="wavelit_plugin.hosts.the_well_training:register_targets",
     ),
     _THE_WELL(
         watched="the_well.benchmark.trainer.training",

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
 State: TypeAlias = Literal["pending", "applied", "skipped", "failed"]
 
@@ -128,3 +129,38 @@ def add_key(
             del registry[key]
 
     return Registration(name=key, undo=undo)
+
+
+def wrap_method(
+    owner: type, method: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]], *, name: str
+) -> Registration:
+    """Put ``wrap(original)`` in the place of a method of a host's class.
+
+    The undo restores what was there. Where somebody has wrapped ours since, theirs stays, and ours
+    does from then on what the original does.
+
+    >>> class Host:
+    ...     def train(self): return "host"
+    >>> made = wrap_method(Host, "train", lambda original: lambda self: "ours", name="train")
+    >>> Host().train(), made.undo(), Host().train()
+    ('ours', None, 'host')
+    """
+    inherited, original = method not in vars(owner), getattr(owner, method)
+    ours: Callable[..., Any] = wrap(original)
+
+    @functools.wraps(original)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        return ours(*args, **kwargs)
+
+    def undo() -> None:
+        nonlocal ours
+        ours = original
+        if vars(owner).get(method) is not wrapped:
+            return
+        if inherited:
+            delattr(owner, method)
+        else:
+            setattr(owner, method, original)
+
+    setattr(owner, method, wrapped)
+    return Registration(name=name, undo=undo)

@@ -145,7 +145,11 @@ class Watch:
         if module is None:
             return  # its import failed
         for entry in [entry for entry in self.entries if entry.record.watched == name]:
-            entry.apply(module, path)
+            adapter = sys.modules.get(entry.record.adapter.partition(":")[0])
+            if adapter is not None and half_built(adapter):  # it is what imports the host
+                self._await(adapter, name, path)
+            else:
+                entry.apply(module, path)
 
     def _forget(self, records: Iterable[HostRecord]) -> None:
         self.entries = [Entry(record) for record in records]

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from jaxtyping import Float
 from torch import Tensor
 
+from wavelit_plugin.errors import ConfigError
 from wavelit_plugin.shapes import Field
 
 Frames = Float[Tensor, "batch _frame _field *_space"]
 """A batch of several frames of the same fields, oldest first."""
+
+
+def check_free(knobs: Mapping[str, object], *settled: str) -> None:
+    """Raise ConfigError for a knob that follows from what the host says."""
+    for name in settled:
+        if name in knobs:
+            raise ConfigError(
+                f"{name} follows from the host's own options, got {knobs[name]!r}; leave it out"
+            )
 
 
 def frames_to_channels(u: Frames) -> Field:

@@ -16,8 +16,10 @@ from torch import Tensor, nn
 
 from wavelit_plugin.autoload.records import Refusal, Registration, add_key
 from wavelit_plugin.errors import ConfigError, ShapeError
-from wavelit_plugin.hosts.layout import Frames, channels_to_frames, frames_to_channels
+from wavelit_plugin.hosts.layout import Frames, channels_to_frames, check_free, frames_to_channels
+from wavelit_plugin.hosts.target import TargetShown
 from wavelit_plugin.model import PRESETS, ChannelLayout, WaveLiT, WaveLiTConfig
+from wavelit_plugin.shapes import check_int
 
 # the host recognises it by the word in its name, and then says nothing of the fields
 MAXWELL = "waveliT-Maxwell3D"
@@ -30,7 +32,7 @@ _MAXWELL_FIELDS = {
 }
 
 
-class WaveLiTFields(nn.Module):
+class WaveLiTFields(TargetShown):
     """WaveLiT on frames of scalar and vector fields; delegates to ``core``.
 
     Args:
@@ -65,6 +67,17 @@ class WaveLiTFields(nn.Module):
     ) -> None:
         super().__init__()
         del activation
+        check_free(knobs, "in_channels", "out_channels", "ndim")
+        for name, value, least in (
+            ("n_input_scalar_components", n_input_scalar_components, 0),
+            ("n_output_scalar_components", n_output_scalar_components, 0),
+            ("n_input_vector_components", n_input_vector_components, 0),
+            ("n_output_vector_components", n_output_vector_components, 0),
+            ("time_history", time_history, 1),
+            ("time_future", time_future, 1),
+            ("n_dims", n_dims, 1),
+        ):
+            check_int(name, value, least)
         fields = (n_input_scalar_components, n_input_vector_components)
         wanted = (n_output_scalar_components, n_output_vector_components)
         if fields != wanted:
@@ -86,7 +99,6 @@ class WaveLiTFields(nn.Module):
                 **known,
             )
         )
-        self._target: Frames | None = None
 
     def meaning(self, vectors: tuple[tuple[int, ...], ...]) -> dict[str, object]:
         """Return the knobs that say what the channels are: here, fields that go on in time."""
@@ -99,17 +111,13 @@ class WaveLiTFields(nn.Module):
         )
         return {"layout": layout, "residual": "on"}
 
-    def expect(self, target: Frames) -> None:
-        """Show the target of the next call, which sets the scales of the output in training."""
-        self._target = target
-
     def forward(self, x: Frames) -> Frames:
         """Map (batch, time_history, field, *space) to (batch, time_future, field, *space)."""
         return self._predict(x, None)
 
     def _predict(self, x: Frames, condition: Tensor | None) -> Frames:
         self._check(x)
-        seen, self._target = self._target, None
+        seen = self._next_target()
         target = None if seen is None else frames_to_channels(seen)
         return channels_to_frames(
             self.core(frames_to_channels(x), condition, target=target), self.frames_out
@@ -146,10 +154,12 @@ class ConditionedWaveLiTFields(WaveLiTFields):
         n_dims: int | None = None,
         **others: Any,
     ) -> None:
+        check_free(others, "conditions")
         self.denoises = n_dims is not None
         self.parameters_given = parameter_count(param_conditioning)
         conditions = 1 + self.parameters_given
-        super().__init__(n_dims=n_dims or 2, conditions=conditions, **others)
+        axes = 2 if n_dims is None else n_dims
+        super().__init__(n_dims=axes, conditions=conditions, **others)
 
     def meaning(self, vectors: tuple[tuple[int, ...], ...]) -> dict[str, object]:
         """As fields that go on in time, unless the model removes noise."""
@@ -228,7 +238,7 @@ def parameter_count(kind: str | None) -> int:
     """
     if kind is None:
         return 0
-    word, _, number = kind.partition("_")
+    word, _, number = str(kind).partition("_")
     if word != "scalar" or not (number.isdigit() or kind == "scalar"):
         raise ConfigError(
             f"param_conditioning must be null, scalar or scalar_N, got {kind!r}; correct it"

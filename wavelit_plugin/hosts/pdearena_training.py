@@ -6,18 +6,20 @@ do, which then makes room for ours; the recorded hyperparameter is the name that
 
 from __future__ import annotations
 
-import functools
 import inspect
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from math import isfinite
 from types import ModuleType
 from typing import Any
 
 from torch import Tensor, nn
 
-from wavelit_plugin.autoload.records import Registration
+from wavelit_plugin.autoload.records import Registration, wrap_method
 from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.hosts.criterion import build_term, tell_progress
 from wavelit_plugin.hosts.layout import Frames, frames_to_channels
 from wavelit_plugin.hosts.pdearena import MAXWELL, WaveLiTFields
 from wavelit_plugin.model import PRESETS
@@ -96,9 +98,7 @@ class TrainingCriterion(nn.Module):
 
     def set_progress(self, progress: float) -> None:
         """Hand the progress of training, 0 to 1, to a criterion that heeds it."""
-        heeds = getattr(self.term, "set_progress", None)
-        if callable(heeds):
-            heeds(progress)
+        tell_progress(self.term, progress)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,9 +111,9 @@ class Criterion:
 
     def build(self, host: nn.Module) -> TrainingCriterion:
         """Return it, given the host's criterion."""
-        term = self.record.term if self.added else None
-        made = (term or self.record.build)(reduction="mean")
-        return TrainingCriterion(host, made, added=self.added)
+        alone = self.record.build
+        term = build_term(self.record, "mean") if self.added else alone(reduction="mean")
+        return TrainingCriterion(host, term, added=self.added)
 
 
 def find_criterion(name: str) -> Criterion | None:
@@ -126,7 +126,7 @@ def find_criterion(name: str) -> Criterion | None:
         asked = os.environ.get("WAVELIT_CRITERION")
         return find_criterion(f"{asked}+{name}") if asked else None
     records = {record.name: record for record in criteria()}
-    ours, added, host = name.partition("+")
+    ours, added, host = str(name).partition("+")
     if ours not in records or (added and host not in HOST_CRITERIA):
         combined = [f"{record}+{own}" for record in records for own in HOST_CRITERIA]
         raise unknown_name("criterion", name, [*HOST_CRITERIA, *records, *combined])
@@ -139,17 +139,19 @@ def register_training(module: ModuleType) -> Iterator[Registration]:
         cls = vars(module).get(name)
         # what it inherits is wrapped in its parent
         if cls is not None and cls.__module__ == module.__name__ and "__init__" in vars(cls):
-            building = _building(cls.__init__, vars(module).get(facts.registry, {}))
-            yield _replace(cls, "__init__", building, "wavelet")
-            yield _replace(cls, facts.step, _training(getattr(cls, facts.step)), "training step")
-            yield _replace(cls, "setup", _starting(cls.setup), "setup")
+            registry = vars(module).get(facts.registry, {})
+            for method, wrap, what in (
+                ("__init__", partial(_building, registry), "wavelet"),
+                (facts.step, _training, "training step"),
+                ("setup", _starting, "setup"),
+            ):
+                yield wrap_method(cls, method, wrap, name=f"{name}: {what}")
 
 
-def _building(original: Callable[..., None], registry: Mapping[str, object]) -> Callable[..., None]:
+def _building(registry: Mapping[str, object], original: Callable[..., None]) -> Callable[..., None]:
     """Return ``__init__`` that knows our criteria and says early what cannot work."""
     signature = inspect.signature(original)
 
-    @functools.wraps(original)
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
         given = signature.bind(self, *args, **kwargs)
         name = given.arguments["criterion"]
@@ -171,14 +173,14 @@ def _building(original: Callable[..., None], registry: Mapping[str, object]) -> 
 def _training(original: Callable[..., Any]) -> Callable[..., Any]:
     """Return the training step that shows our model its target and our criterion the time."""
 
-    @functools.wraps(original)
     def step(self: Any, batch: Any) -> Any:
-        if self.training and isinstance(self.model, WaveLiTFields):
-            self.model.expect(batch[1])
         criterion = getattr(self, _facts(self).criterion)
         if self.training and isinstance(criterion, TrainingCriterion):
             criterion.set_progress(_progress(self))
-        return original(self, batch)
+        if not (self.training and isinstance(self.model, WaveLiTFields)):
+            return original(self, batch)
+        with self.model.shown(batch[1]):
+            return original(self, batch)
 
     return step
 
@@ -186,7 +188,6 @@ def _training(original: Callable[..., Any]) -> Callable[..., Any]:
 def _starting(original: Callable[..., None]) -> Callable[..., None]:
     """Return ``setup`` that looks at the data first: the host fails later, and not plainly."""
 
-    @functools.wraps(original)
     def setup(self: Any, stage: str) -> None:
         data = getattr(self.trainer, "datamodule", None)
         if isinstance(self.model, WaveLiTFields) and data is not None:
@@ -194,22 +195,6 @@ def _starting(original: Callable[..., None]) -> Callable[..., None]:
         original(self, stage)
 
     return setup
-
-
-def _replace(cls: type, name: str, new: Callable[..., Any], label: str) -> Registration:
-    """Set a method of a class; undoing it restores what was there, unless somebody wrapped it."""
-    had, before = name in vars(cls), getattr(cls, name)
-    setattr(cls, name, new)
-
-    def undo() -> None:
-        if vars(cls).get(name) is not new:
-            return
-        if had:
-            setattr(cls, name, before)
-        else:
-            delattr(cls, name)
-
-    return Registration(name=f"{cls.__name__}: {label}", undo=undo)
 
 
 def _facts(module: Any) -> Module:
@@ -282,10 +267,27 @@ def _check_data(data: Any, trajlen: int) -> None:
 
 
 def _progress(module: Any) -> float:
-    """Return the part of the training that is done, 0 where the host cannot tell."""
+    """Return the part of the training that is done, 0 where the host cannot tell.
+
+    Of the host's own counts, which go on when a training is resumed.
+    """
     trainer = module._trainer  # noqa: SLF001  (the public one raises where there is none)
     if trainer is None:
         return 0.0
+    parts = [0.0]
     if trainer.max_steps > 0:
-        return trainer.global_step / trainer.max_steps
-    return trainer.current_epoch / trainer.max_epochs if (trainer.max_epochs or 0) > 0 else 0.0
+        parts.append(trainer.global_step / trainer.max_steps)
+    if (trainer.max_epochs or 0) > 0:
+        epochs = trainer.current_epoch + _part_of_epoch(trainer)
+        parts.append(epochs / trainer.max_epochs)
+    return max(parts)  # whichever limit ends it
+
+
+def _part_of_epoch(trainer: Any) -> float:
+    """Return the part of this epoch that is done; 0 in a first epoch of unknown length."""
+    loop, batches = trainer.fit_loop.epoch_loop, trainer.num_training_batches
+    if not isfinite(batches):  # most of the host's data do not know their number
+        before = loop.total_batch_idx - loop.batch_idx
+        # a batch that was interrupted counts twice in the total
+        batches = round(before / max(trainer.current_epoch, 1))
+    return min(loop.batch_idx / batches, 1.0) if batches else 0.0

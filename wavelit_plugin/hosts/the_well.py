@@ -7,6 +7,7 @@ field) and return one number for each frame and field.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,12 +15,15 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from wavelit_plugin.errors import ConfigError, HostError
-from wavelit_plugin.hosts.layout import channels_to_frames, frames_to_channels
+from wavelit_plugin.errors import ConfigError, HostError, unknown_name
+from wavelit_plugin.hosts.layout import channels_to_frames, check_free, frames_to_channels
+from wavelit_plugin.hosts.target import TargetShown
 from wavelit_plugin.hosts.the_well_samples import FiniteSamples
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
-from wavelit_plugin.shapes import Boundary, Field
+from wavelit_plugin.shapes import Boundary, Field, check_int
+
+_LOSS_OPTIONS = ("levels", "wavelet", "exponent", "whitening")
 
 ChannelsLast = Float[Tensor, "batch _frame *_space_and_field"]
 """What the host's losses are given: the field on the last axis."""
@@ -42,7 +46,7 @@ class DatasetFacts:
     boundary: tuple[Boundary, ...]
 
 
-class WaveLiTModel(nn.Module):
+class WaveLiTModel(TargetShown):
     """WaveLiT as the host's ``train.py`` builds a model; delegates to ``core``.
 
     Args:
@@ -78,8 +82,17 @@ class WaveLiTModel(nn.Module):
         **knobs: Any,
     ) -> None:
         super().__init__()
+        check_free(knobs, "in_channels", "out_channels", "ndim", "conditions")
+        axes = _axes(spatial_resolution)
+        for name, value in (
+            ("dim_in", dim_in),
+            ("dim_out", dim_out),
+            ("n_spatial_dims", n_spatial_dims),
+            ("n_steps_input", n_steps_input),
+        ):
+            check_int(name, value, 1)
         constants = dim_in - n_steps_input * dim_out
-        if constants < 0 or len(spatial_resolution) != n_spatial_dims:
+        if constants < 0 or axes != n_spatial_dims:
             raise ConfigError(
                 f"{n_steps_input} frames of {dim_out} fields do not fit into {dim_in} channels on "
                 f"{n_spatial_dims} axes of {tuple(spatial_resolution)} points; set n_steps_input "
@@ -96,7 +109,7 @@ class WaveLiTModel(nn.Module):
             names=facts.fields if facts else (),
         )
         # the host normalises changes and fields by different numbers
-        changes = train_dataset.rpartition(".")[2] == "DeltaWellDataset"
+        changes = str(train_dataset).rpartition(".")[2] == "DeltaWellDataset"
         known: dict[str, Any] = {"residual": "off" if changes else "on"}
         if facts is not None:
             known["boundary"] = facts.boundary
@@ -108,7 +121,8 @@ class WaveLiTModel(nn.Module):
 
     def forward(self, input: Field) -> Field:  # noqa: A002  (the host's models call it so)
         """Map (batch, n_steps_input * field + constant, *space) to (batch, field, *space)."""
-        return self.core(input)
+        target = self._next_target()
+        return self.core(input, target=None if target is None else target.to(input.device))
 
 
 class WaveletMetric(nn.Module):
@@ -134,6 +148,9 @@ class WaveletMetric(nn.Module):
         **options: Any,
     ) -> None:
         super().__init__()
+        for name in options:
+            if name not in _LOSS_OPTIONS:
+                raise unknown_name("WaveletMetric option", name, _LOSS_OPTIONS)
         options = {"base": base, "weight": weight, "reduction": "none", **options}
         known = ("periodic", "open") if boundary is None else (_plain(boundary),)
         # both are checked now: the data set is known at the first call only
@@ -169,6 +186,7 @@ def read_facts(dataset: Mapping[str, Any]) -> DatasetFacts:
 
     Raises:
         HostError: The Well is not installed.
+        ConfigError: an option that WellDataset does not have.
     """
     try:
         from the_well.data import WellDataset
@@ -180,6 +198,15 @@ def read_facts(dataset: Mapping[str, Any]) -> DatasetFacts:
             "set dataset to null and give boundary"
         ) from error
 
+    options = inspect.signature(WellDataset).parameters
+    if not isinstance(dataset, Mapping):
+        raise ConfigError(
+            f"dataset must be a mapping of WellDataset's options, got {dataset!r}; set it to null "
+            "to do without"
+        )
+    for name in dataset:
+        if name not in options:
+            raise unknown_name("option of WellDataset", name, options)
     given = {name: _plain(value) for name, value in dataset.items() if value is not None}
     look = {"well_split_name": "train", "transform": FiniteSamples(on_nan="warn")}
     data = WellDataset(**{**look, **given})
@@ -218,6 +245,15 @@ def _components(names: Mapping[int, Sequence[str]], ndim: int) -> tuple[tuple[in
         groups += [tuple(range(first, first + step)) for first in range(start, stop, step)]
         start = stop
     return tuple(group for group in groups if len(group) > 1)
+
+
+def _axes(resolution: object) -> int:
+    if isinstance(resolution, Sequence) and not isinstance(resolution, str | bytes):
+        return len(resolution)
+    raise ConfigError(
+        f"spatial_resolution must be the number of points along each axis, got {resolution!r}; "
+        "give a list"
+    )
 
 
 def _check_channels(facts: DatasetFacts, *, fields: int, constants: int) -> None:

@@ -1,10 +1,7 @@
-"""The Well's Trainer: a criterion beside its own loss, for ``wavelit run --criterion``."""
+"""The Well's Trainer: it shows our model its targets, and may have a criterion beside its loss."""
 
 from __future__ import annotations
 
-import functools
-import inspect
-import os
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -12,73 +9,71 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wavelit_plugin.autoload.records import Registration
-from wavelit_plugin.hosts.the_well import ChannelsLast, channels_first
-from wavelit_plugin.plugins import find_criterion
-from wavelit_plugin.plugins.types import CriterionRecord
+from wavelit_plugin.autoload.records import Registration, wrap_method
+from wavelit_plugin.hosts.criterion import EpochTerm, Terms, asked_criterion
+from wavelit_plugin.hosts.the_well import ChannelsLast, WaveLiTModel, channels_first
 
 
-class TrainingCriterion(nn.Module):
-    """The host's loss, and while gradients are taken a term beside it.
+class TrainingCriterion:
+    """The host's loss and a term beside it, in one epoch of training.
 
     Args:
         host: the host's loss, unreduced or not.
-        term: ours, on (batch, channel, *space), reduced to the mean over the batch.
-        steps: training steps in all.
+        term: the criterion's, reduced to the mean over the batch.
     """
 
-    def __init__(self, host: Callable[..., Tensor], term: nn.Module, *, steps: int) -> None:
-        super().__init__()
+    def __init__(self, host: Callable[..., Tensor], term: EpochTerm) -> None:
         self.host, self.term = host, term
-        self.steps, self.done = max(steps, 1), 0
 
-    def forward(self, prediction: ChannelsLast, reference: ChannelsLast, metadata: Any) -> Tensor:
+    def __call__(self, prediction: ChannelsLast, reference: ChannelsLast, metadata: Any) -> Tensor:
         """Return the loss; its mean is that of the host's, and the term."""
-        value = self.host(prediction, reference, metadata)
-        if not torch.is_grad_enabled():
-            return value  # what is compared between models stays the host's
-        heeds = getattr(self.term, "set_progress", None)
-        if callable(heeds):
-            heeds(self.done / self.steps)
-        self.done += 1
-        term: Tensor = self.term(channels_first(prediction), channels_first(reference))
-        return value + term
+        term = self.term(channels_first(prediction), channels_first(reference))
+        return self.host(prediction, reference, metadata) + term
+
+
+def register_targets(module: ModuleType) -> Iterator[Registration]:
+    """Wrap ``Trainer.rollout_model`` so that our model is shown the targets of training."""
+
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def rollout_model(
+            self: Any, model: nn.Module, batch: Any, formatter: Any, train: bool = True
+        ) -> Any:
+            ours = (each for each in model.modules() if isinstance(each, WaveLiTModel))
+            learner = next((each for each in ours if each.core.normalizer.looking), None)
+            if not train or learner is None:
+                return original(self, model, batch, formatter, train)
+            frames = torch.nan_to_num(batch["output_fields"]).unbind(1)  # as the formatter does
+            with learner.shown(*(frame.movedim(-1, 1) for frame in frames)):
+                return original(self, model, batch, formatter, train)
+
+        return rollout_model
+
+    yield wrap_method(module.Trainer, "rollout_model", wrap, name="Trainer: training step")
 
 
 def register_criterion(module: ModuleType) -> Iterator[Registration]:
-    """Wrap ``Trainer.__init__`` so that a term joins whatever loss it is given.
+    """Wrap ``Trainer.train_one_epoch`` so that a term joins whatever loss it has.
 
-    The term is the criterion that WAVELIT_CRITERION names, of this package or of a plugin.
+    In evaluation the host's loss stays as it is.
 
     Raises:
-        ConfigError: no plugin provides a criterion of that name.
+        ConfigError: no plugin provides the criterion that WAVELIT_CRITERION names.
     """
-    record = find_criterion(os.environ.get("WAVELIT_CRITERION", "wavelet"))
-    trainer, original = module.Trainer, module.Trainer.__init__
-    signature = inspect.signature(original)
+    record = asked_criterion()
+    terms = Terms(record, "mean")
 
-    @functools.wraps(original)
-    def __init__(self: Any, *args: Any, **kwargs: Any) -> None:  # noqa: N807
-        bound = signature.bind(self, *args, **kwargs)
-        given = bound.arguments
-        batches = len(given["datamodule"].train_dataloader())
-        criterion = beside(given["loss_fn"], record, steps=batches * given["epochs"])
-        given["loss_fn"] = criterion
-        original(*bound.args, **bound.kwargs)
-        criterion.done = batches * (self.starting_epoch - 1)
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def train_one_epoch(self: Any, epoch: int, dataloader: Any) -> Any:
+            host = self.loss_fn
+            term = EpochTerm(
+                terms.of(self), epoch=epoch - 1, epochs=self.max_epoch, batches=len(dataloader)
+            )
+            self.loss_fn = TrainingCriterion(host, term)
+            try:
+                return original(self, epoch, dataloader)
+            finally:
+                self.loss_fn = host
 
-    trainer.__init__ = __init__
+        return train_one_epoch
 
-    def undo() -> None:
-        if trainer.__init__ is __init__:
-            trainer.__init__ = original
-
-    yield Registration(name=record.name, undo=undo)
-
-
-def beside(
-    host: Callable[..., Tensor], record: CriterionRecord, *, steps: int
-) -> TrainingCriterion:
-    """Return the criterion beside the host's loss, under that loss's name: the host logs by it."""
-    kind = type(type(host).__name__, (TrainingCriterion,), {})
-    return kind(host, (record.term or record.build)(reduction="mean"), steps=steps)
+    yield wrap_method(module.Trainer, "train_one_epoch", wrap, name=record.name)

@@ -164,6 +164,7 @@ class WaveLiTConfig:
         key = str(name).lower()
         if key not in by_lower:
             raise unknown_name("preset", str(name), PRESETS)
+        check_int("ndim", ndim, 1)
         tokens = {"levels": LEVELS.get(ndim, 1), "least_tokens": LEAST_TOKENS}
         sizes = {"in_channels": in_channels, "out_channels": out_channels, "ndim": ndim}
         return cls.from_dict({**PRESETS[by_lower[key]], **tokens, **sizes, **changes})

@@ -212,6 +212,11 @@ class Normalizer(nn.Module):
         """Whether training leaves the statistics of the fields alone; a GPU is waited for."""
         return int(self.inputs.samples) >= SAMPLES
 
+    @property
+    def looking(self) -> bool:
+        """Whether the next training step is looked at; to others it makes no odds."""
+        return self._monitor.looking
+
     def forward(
         self, u: Field, condition: Tensor | None, target: Field | None
     ) -> tuple[Scales, Callable[[], None] | None]:
