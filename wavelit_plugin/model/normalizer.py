@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.distributed as dist
@@ -22,7 +22,7 @@ from wavelit_plugin.model.frames import differences_and_constants, last_state, s
 from wavelit_plugin.model.layout import ChannelLayout
 from wavelit_plugin.model.monitor import ROUNDING, SAMPLES, Monitor, learns_alone
 from wavelit_plugin.model.tokenizer import Bands, tokenize
-from wavelit_plugin.shapes import Field, check_same_shape, check_tensor, full_precision
+from wavelit_plugin.shapes import Field, full_precision
 
 CONDITION_SAMPLES = 1024
 """Samples after which mean and scale of the conditions are frozen; SAMPLES for the fields."""
@@ -230,14 +230,14 @@ class Normalizer(nn.Module):
             ShapeError: a target of another shape than the output.
         """
         now = self.value
-        if not (self.training and torch.is_grad_enabled() and len(u)):
+        if not (self.training and torch.is_grad_enabled() and u.shape[0]):
             return now.scales, None
         if torch.compiler.is_compiling():  # a graph has no later
             found = self.learned(now, self.observe(u, condition, target))
             write(now, found)
             self._monitor.grid = self._monitor.grid or tuple(u.shape[2:])
             return found.scales, None
-        if not self._is_first_pass():
+        if not (_is_readable(u) and self._is_first_pass()):
             return now.scales, None
         fresh = [tuple(u.shape)]
         if not self._monitor.looking:
@@ -252,20 +252,20 @@ class Normalizer(nn.Module):
     def fit(
         self,
         loader: Iterable[object],
-        check: Callable[[Field], None],
+        check: Callable[[Field, Field | None], None],
         *,
         across_ranks: bool = False,
     ) -> None:
         """See ``WaveLiT.fit_statistics``."""
+        if not _is_readable(self.training_grid):
+            raise ConfigError("the model is on the meta device; make it real first by to_empty")
         total, failure = self.cleared(), None
         try:
             for batch in loader:
-                u, target = _input_and_target(batch)
-                check(u)
-                if target is not None:
-                    check_tensor(target, name="target")
-                device = self.training_grid.device
-                u, target = u.to(device), None if target is None else target.to(device)
+                u, target = (self._here(part) for part in _input_and_target(batch))
+                check(u, target)
+                if not len(u):
+                    continue
                 found = self.observe(u, None, target)
                 _check_learnable(u, target, None, found)
                 total = self.learned(total, found, frozen=False)
@@ -282,6 +282,11 @@ class Normalizer(nn.Module):
         now = self.value
         write(now, total._replace(conditions=now.conditions, grid=now.grid))
         self.freeze()
+
+    def _here(self, part: Any) -> Any:
+        device = self.training_grid.device
+        movable = isinstance(part, Tensor) and not part.is_meta
+        return part.to(device) if movable else part
 
     def freeze(self) -> None:
         """Keep the statistics of the fields as they are from now on."""
@@ -318,9 +323,7 @@ class Normalizer(nn.Module):
         That is a batch with NaN or infinity, or one in which no field varies.
         """
         state, after = last_state(u, self.config), target
-        if target is not None:
-            check_same_shape(target=target, output=state)
-        elif (step := step_in_history(u, self.config)) is not None:
+        if target is None and (step := step_in_history(u, self.config)) is not None:
             state, after = step
         outputs = self.outputs.value[1:]
         # products in half precision would make a persistence wrong by 0.4 % of the state

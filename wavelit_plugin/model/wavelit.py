@@ -22,7 +22,7 @@ from wavelit_plugin.model.refinement import Refinement
 from wavelit_plugin.model.resolution import coarsen, levels_apart, refine
 from wavelit_plugin.model.texture import Texture
 from wavelit_plugin.model.tokenizer import detokenize, tokenize
-from wavelit_plugin.shapes import Field, check_field, full_precision
+from wavelit_plugin.shapes import Field, check_field, check_tensor, full_precision
 
 
 class WaveLiT(nn.Module):
@@ -81,7 +81,7 @@ class WaveLiT(nn.Module):
             ShapeError: wrong axes, channels, dtype or conditions, or another shape of target.
             DataError: NaN or infinity while the statistics are estimated.
         """
-        self._check(u)
+        self._check(u, target)
         self._check_condition(u, condition)
         known, keep = self.normalizer(u, condition, target)
         modulation = None
@@ -154,9 +154,25 @@ class WaveLiT(nn.Module):
         self.normalizer.read_grid()  # for which an evaluation is compiled
         return self
 
-    def _check(self, u: Field) -> None:
+    def _check(self, u: Field, target: Field | None) -> None:
+        """Raise ShapeError unless the model can take these."""
         check_field(u, ndim=self.config.ndim, channels=self.config.in_channels)
-        _check_values(u, self.normalizer.input_mean.dtype)
+        own = self.normalizer.input_mean
+        _check_values(u, own.dtype)
+        if u.device != own.device:
+            raise ShapeError(
+                f"the input is on {u.device} and the model on {own.device}; move one with "
+                f".to({str(own.device)!r})"
+            )
+        if target is None:
+            return
+        check_field(target, ndim=self.config.ndim, name="target")
+        expected = (u.shape[0], self.config.out_channels, *u.shape[2:])
+        if tuple(target.shape) != expected or target.device != u.device:
+            raise ShapeError(
+                f"target must have the output's shape {expected} and be on {u.device}, got "
+                f"{tuple(target.shape)} on {target.device}; pass what the input becomes"
+            )
 
     def _in_training(self, u: Field, modulation: Modulation | None, known: Scales) -> Field:
         """Return the update, on the grid as it comes."""
@@ -186,11 +202,18 @@ class WaveLiT(nn.Module):
 
     def _check_condition(self, u: Field, condition: Tensor | None) -> None:
         expected = (u.shape[0], self.config.conditions)
-        got = (u.shape[0], 0) if condition is None else tuple(condition.shape)
+        got: tuple[int, ...] = (u.shape[0], 0)
+        if condition is not None:
+            check_tensor(condition, name="condition")
+            got = tuple(condition.shape)
         if got != expected:
             raise ShapeError(
                 f"condition must have shape {expected} (batch, conditions), got "
                 f"{None if condition is None else got}; pass one row of scalars a sample"
+            )
+        if condition is not None and condition.device != u.device:
+            raise ShapeError(
+                f"the condition is on {condition.device} and the input on {u.device}; move one"
             )
 
     def _update(self, u: Field, modulation: Modulation | None, known: Scales, levels: int) -> Field:
