@@ -21,7 +21,8 @@ _COLOURS = {"applied": "green", "pending": "yellow", "skipped": "yellow", "faile
 def command(ctx: click.Context, *, as_json: bool) -> None:
     """Say what is installed and registered with which host, what is not, and why.
 
-    The hosts are imported in a process of their own. The exit code is 1 if something failed.
+    The hosts are imported in a process of their own. The exit code is 1 if something failed, or
+    an environment variable is not understood.
     """
     from wavelit_plugin.cli.diagnosis import diagnose
 
@@ -41,6 +42,8 @@ def _show(diagnosis: Diagnosis) -> None:
         click.echo(f"  entry point {entry}")
     for name, value in diagnosis.switches.items():
         click.echo(f"  {name}={value}")
+    for sentence in diagnosis.misread:
+        click.echo(f"  {click.style('misread', fg='red')}: {sentence}")
     click.echo(f"  {diagnosis.half_built}")
     for host, statuses in groupby(diagnosis.hosts, key=lambda status: status.host):
         registrations = list(statuses)
