@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wavelit_plugin.cli.interruption import resumable
+
 if TYPE_CHECKING:
     from wavelit_plugin.data import DataReport
 
@@ -42,7 +44,7 @@ def make(*, as_json: bool, **options: Any) -> None:
     from wavelit_plugin.data import DataRequest, make_dataset
 
     request = DataRequest(**options)
-    with progress_bars() as watch:
+    with resumable(request.out, "finished trajectories are"), progress_bars() as watch:
         report = make_dataset(request, watch)
     click.echo(_as_json(report) if as_json else _as_text(report))
 

@@ -21,12 +21,12 @@ from wavelit_plugin.compare.evaluation.shown import Shown, read_shown, write_sho
 from wavelit_plugin.compare.evaluation.summary import Row
 from wavelit_plugin.compare.evaluation.trajectories import checked_trajectories, rollout_steps
 from wavelit_plugin.compare.grid_data import facts
-from wavelit_plugin.compare.lock import locked
-from wavelit_plugin.compare.notebook import write_file, write_whole
+from wavelit_plugin.compare.notebook import write_whole
 from wavelit_plugin.compare.results import hardware, versions
 from wavelit_plugin.compare.shells import Shells
 from wavelit_plugin.data.readers import GridData, read_grid_data
 from wavelit_plugin.data.records import Trajectories
+from wavelit_plugin.files import locked, write_file
 
 TABLE, SUMMARY = "errors.csv", "summary.json"
 FORMAT = 1
