@@ -228,11 +228,17 @@ class TestPaths:
         assert list(tmp_path.iterdir()) == [path]
         assert path.read_bytes() == before
 
-        def refused(*_: object, **__: object) -> None:
+        def refused(_: Path) -> bytes:
             raise OSError(number, os.strerror(number))
 
-        monkeypatch.setattr(checkpoint, "safe_open", refused)
+        monkeypatch.setattr(Path, "read_bytes", refused)
         assert self.refusal(load, path) == f"cannot use {path}: {told}"
+
+    def test_a_name_that_is_no_text(self, doors: tuple[Door, Door], tmp_path: Path) -> None:
+        save, load = doors
+        path = tmp_path / os.fsdecode(b"caf\xe9")
+        save(path)
+        assert load(path) is not None
 
     def test_a_model_without_numbers_is_not_saved(self, tmp_path: Path) -> None:
         with torch.device("meta"):

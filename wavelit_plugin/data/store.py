@@ -7,6 +7,7 @@ file is moved last, so a folder with it is complete.
 """
 
 import hashlib
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -136,7 +137,7 @@ def digest(path: Path) -> str:
     state = hashlib.sha256()
     for part in _parts(path):
         if part != path:
-            name = part.relative_to(path).as_posix().encode()
+            name = os.fsencode(part.relative_to(path).as_posix())
             state.update(b"%d %s %d " % (len(name), name, part.stat().st_size))
         with part.open("rb") as stream:
             while block := stream.read(2**20):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,7 +176,7 @@ def _digest(path: Path) -> str:
     state = hashlib.sha256()
     for part in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if part.is_file():
-            state.update(part.name.encode())
+            state.update(os.fsencode(part.name))
             with part.open("rb") as file:
                 for block in iter(lambda: file.read(2**20), b""):
                     state.update(block)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jaxtyping import Float
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import Tensor
 
 from wavelit_plugin.errors import DataError
@@ -60,7 +60,7 @@ def read_shown(folder: Path, fields: tuple[str, ...], truth: Tensor) -> Shown:
         DataError: the file is missing or damaged.
     """
     try:
-        prediction = load_file(folder / SHOWN)[_PREDICTION]
+        prediction = load((folder / SHOWN).read_bytes())[_PREDICTION]
     except (OSError, KeyError, SafetensorError) as error:
         raise DataError(
             f"{folder / SHOWN} is missing or damaged ({error}); start again with --overwrite"
