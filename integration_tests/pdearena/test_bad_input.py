@@ -109,6 +109,34 @@ def test_the_error_is_the_last_line_of_the_stock_script(train: Train) -> None:
     assert last.startswith("wavelit_plugin.errors.ConfigError: unknown criterion 'wavlet'; did")
 
 
+@pytest.mark.parametrize("criterion", ["mse", "wavelet+mse"])
+def test_an_unknown_criterion_in_the_environment_ends_the_training(
+    train: Train, criterion: str
+) -> None:
+    options = ("--model.criterion", criterion)
+    environment = {"WAVELIT_CRITERION": "wavlet"}
+    failed = train("train.py", CONFIG, TASK, *options, environment=environment, code=1)
+    reason = "unknown criterion 'wavlet'; did you mean 'wavelet'? Known: wavelet"
+    logged = [line for line in failed.stderr.splitlines() if line.startswith("wavelit: ")]
+    assert logged == [f"wavelit: pdearena (pdearena.models.pdemodel): not registered: {reason}"]
+    assert (
+        failed.stderr.strip()
+        .splitlines()[-1]
+        .startswith(
+            f"wavelit_plugin.errors.ConfigError: WAVELIT_CRITERION=wavlet cannot be had: {reason}"
+        )
+    )
+
+
+def test_with_a_criterion_an_unsupported_version_of_the_host_trains_nothing(
+    host_run: Run,
+) -> None:
+    before = "import pdearena.version\npdearena.version.__version__ = '0.3.0'\n"
+    code = f"{before}from pdearena.models.pdemodel import PDEModel\nPDEModel()"
+    failed = host_run("-c", code, environment={"WAVELIT_CRITERION": "wavelet"}, code=1)
+    assert "cannot be had: pdearena 0.3.0 is here" in failed.stderr.strip().splitlines()[-1]
+
+
 IMPORT = """
 from pdearena.models.cond_pdemodel import CondPDEModel
 from pdearena.models.pdemodel import PDEModel

@@ -110,6 +110,22 @@ def test_what_cannot_work_is_one_clear_error(
     assert message in failed.stderr
 
 
+def test_an_unknown_criterion_in_the_environment_ends_the_training(train: Train) -> None:
+    # the one line without Hydra's own
+    environment = {"WAVELIT_CRITERION": "wavlet", "HYDRA_FULL_ERROR": "1"}
+    given = ("shear_flow", "experiment=wavelit", *SMALL, ONE)
+    failed = train(*given, environment=environment, code=1)
+    assert "avg training loss" not in failed.stdout
+    assert (
+        failed.stderr.strip()
+        .splitlines()[-1]
+        .startswith(
+            "wavelit_plugin.errors.ConfigError: WAVELIT_CRITERION=wavlet cannot be had: unknown "
+            "criterion 'wavlet'; did you mean 'wavelet'? Known: wavelet"
+        )
+    )
+
+
 def broken_copy(data: Path, folder: Path, split: str, place: tuple[int, ...]) -> tuple[Path, Path]:
     """Copy ``shear_flow`` with NaN in one place; return the folder around it and the file."""
     shutil.copytree(data / "shear_flow", folder / "data" / "shear_flow")

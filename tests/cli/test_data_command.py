@@ -2,8 +2,12 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +145,51 @@ def test_what_pdearena_cannot_read_is_one_line(
     assert message in said.err
     assert said.err.count("\n") == 1
     assert not list(plain_folder.iterdir())
+
+
+class TestASecondProcess:
+    """Two commands into one folder: one is told so; interrupting loses nothing that is finished."""
+
+    LONG = (*("data", "make", "acoustics", "--host", "neuraloperator", "--size", "32"), "--json")
+    COUNT = ("--trajectories", "400", "--out", "both")
+
+    @pytest.fixture
+    def first(self, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+        """A command that has begun to simulate."""
+        command = [sys.executable, "-m", "wavelit_plugin.cli", *self.LONG, *self.COUNT]
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen(command, cwd=tmp_path, **pipes) as process:  # type: ignore[call-overload]
+            deadline = time.monotonic() + 60
+            while not list(tmp_path.glob("both/.wavelit-*/*.pt")):
+                assert process.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield process
+            process.kill()
+
+    def test_it_is_told_so_in_one_line(
+        self, first: subprocess.Popen[str], wavelit: Callable[..., Any]
+    ) -> None:
+        second = wavelit(*self.LONG, *self.COUNT)
+        assert (second.returncode, second.stdout) == (1, "")
+        assert second.stderr == (
+            "wavelit: error: another process is writing to both; wait until it ends, or use "
+            "another folder\n"
+        )
+        assert first.poll() is None
+
+    def test_an_interruption_says_what_is_kept_and_the_same_command_goes_on(
+        self, first: subprocess.Popen[str], tmp_path: Path, wavelit: Callable[..., Any]
+    ) -> None:
+        first.send_signal(signal.SIGINT)
+        _, errors = first.communicate(timeout=60)
+        assert first.returncode == 130
+        assert errors.splitlines()[-1] == (
+            "wavelit: interrupted; finished trajectories are kept in both, and the same command "
+            "goes on from there"
+        )
+        # if what is finished were made again, nobody would notice that it is damaged
+        next(tmp_path.glob("both/.wavelit-*/*.pt")).write_bytes(b"damaged")
+        again = wavelit(*self.LONG, *self.COUNT)
+        assert again.returncode == 1
+        assert "is damaged" in again.stderr

@@ -1,6 +1,7 @@
 """``wavelit doctor``: what a fresh process sees, whatever state the hosts are in."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -34,7 +35,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "doctorsadapter.py").write_text(ADAPTER, encoding="utf-8")
     module = tmp_path / f"{HOST}.py"
     module.write_text("", encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    monkeypatch.setenv("PYTHONPATH", path)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("TORCH_DEVICE_BACKEND_AUTOLOAD", "1")
     for name in ("WAVELIT_AUTOLOAD", "WAVELIT_DISABLE", "WAVELIT_STRICT"):
@@ -129,6 +131,41 @@ def test_a_switch_that_turns_autoload_off_is_named(
     assert found["autoload"].startswith(f"off: {switch} is '0'; use wavelit run")
     assert found["switches"][switch] == "0"
     assert state(found)["state"] == "pending"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "nearest"),
+    [
+        ("WAVELIT_CRITERON", "wavelet", "'WAVELIT_CRITERION'"),
+        ("WAVELIT_CRITERION", "wavlet", "'wavelet'"),
+        ("WAVELIT_DISABLE", "doctorstesthots", f"{HOST!r}"),
+        ("WAVELIT_DEBUG", "flase", "'false'"),
+        ("TORCH_DEVICE_BACKEND_AUTOLOAD", "10", "'1'"),
+    ],
+)
+def test_a_switch_that_nobody_knows_is_named_with_the_nearest_and_is_a_failure(
+    host: Path,
+    name: str,
+    value: str,
+    nearest: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(name, value)
+    assert main(["doctor"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert f"  {name}={value}" in lines
+    (told,) = (line for line in lines if line.startswith("  misread: "))
+    assert name in told
+    assert f"did you mean {nearest}?" in told
+
+
+def test_a_criterion_is_not_called_unknown_where_torch_is_what_is_broken(
+    host: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('broken')", encoding="utf-8")
+    monkeypatch.setenv("WAVELIT_CRITERION", "wavelet")
+    assert doctor(capsys, code=1)["misread"] == []
 
 
 def test_a_file_of_the_users_folder_does_not_pass_for_a_host(

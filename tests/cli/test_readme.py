@@ -1,7 +1,6 @@
 """The README: what it shows runs, and what it names is there."""
 
 import doctest
-import os
 import re
 from pathlib import Path
 
@@ -60,10 +59,3 @@ def test_the_make_targets_exist() -> None:
 def test_the_files_that_it_links_to_exist() -> None:
     for target in re.findall(r"\]\((?!http)([^)]+)\)", TEXT):
         assert (ROOT / target).exists(), target
-
-
-def test_every_switch_that_the_package_reads_is_in_the_table() -> None:
-    package = ROOT / "wavelit_plugin"
-    code = "\n".join(path.read_text(encoding="utf-8") for path in package.rglob("*.py"))
-    read = set(re.findall(r"\bWAVELIT_[A-Z]+\b", code))
-    assert read <= set(re.findall(r"\bWAVELIT_[A-Z]+\b", TEXT)), os.linesep.join(sorted(read))

@@ -12,12 +12,12 @@ import pytest
 from wavelit_plugin.cli import main, transfer
 from wavelit_plugin.cli.data_make import make
 from wavelit_plugin.compare import figure
-from wavelit_plugin.compare.lock import locked
 from wavelit_plugin.compare.transfer import run
 from wavelit_plugin.compare.transfer.ledger import CELLS, MODELS
 from wavelit_plugin.compare.transfer.request import COLUMNS, TransferRequest, transfer_request
 from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.files import locked
 from wavelit_plugin.model import JointWaveLiT
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "the_well"

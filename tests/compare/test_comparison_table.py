@@ -1,10 +1,12 @@
 """The table: one row an operator, the best marked, nothing cut off on a narrow terminal."""
 
+import re
+
 import torch
-from rich.console import Console
 
 from wavelit_plugin.compare.records import Budget, Errors, Result
 from wavelit_plugin.compare.table import comparison_table
+from wavelit_plugin.compare.text_table import TextTable
 
 
 def result(name: str, error: float, *, parameters: int | None = 1_193_187) -> Result:
@@ -17,33 +19,39 @@ def result(name: str, error: float, *, parameters: int | None = 1_193_187) -> Re
     )
 
 
-def printed(*results: Result) -> str:
-    console = Console(width=80, color_system=None)
-    with console.capture() as capture:
-        console.print(comparison_table(results, Budget(steps=400)))
-    return capture.get()
+def row(table: TextTable, name: str) -> tuple[str, ...]:
+    (found,) = (row for row in table.rows if row[0] == name)
+    return found
 
 
 def test_a_row_holds_parameters_seconds_and_milliseconds_a_step() -> None:
-    (row,) = (line for line in printed(result("FNO", 0.25)).splitlines() if "FNO" in line)
-    cells = [cell.strip() for cell in row.strip("│").split("│")]
-    assert cells == ["FNO", "1,193,187", "50.0", "125", "0.250", "0.250", "0.250"]
+    table = comparison_table([result("FNO", 0.25)], Budget(steps=400))
+    assert row(table, "FNO") == ("FNO", "1,193,187", "50.0", "125", "0.250", "0.250", "0.250")
+
+
+def test_a_terminal_of_80_columns_has_room_for_all_of_it() -> None:
+    table = comparison_table([result("waveliT", 0.25), result("persistence", 1.0)], Budget())
+    text = table.text(80)
+    assert re.search(
+        r"^waveliT +1,193,187 +50\.0 +125 +0\.250 +0\.250 +0\.250$", text, re.MULTILINE
+    )
+    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_what_was_not_trained_has_no_cost() -> None:
-    (row,) = (
-        line
-        for line in printed(result("persistence", 1.0, parameters=None)).splitlines()
-        if "persistence" in line
-    )
-    assert row.count(" - ") == 3
+    table = comparison_table([result("persistence", 1.0, parameters=None)], Budget())
+    assert row(table, "persistence")[1:4] == ("-", "-", "-")
 
 
-def test_only_the_lowest_error_is_bold() -> None:
+def test_only_the_lowest_error_is_best() -> None:
     table = comparison_table([result("a", 0.2), result("b", 0.1)], Budget())
-    assert list(table.columns[4].cells) == ["0.200", "[bold]0.100[/bold]"]
+    assert table.best == {(1, 4), (1, 5), (1, 6)}
+    assert "[0.100]" in table.text(stress=lambda cell: f"[{cell}]")
 
 
 def test_a_diverged_roll_out_is_named_and_never_best() -> None:
     table = comparison_table([result("a", float("nan")), result("b", 0.5)], Budget())
-    assert list(table.columns[5].cells) == ["diverged", "[bold]0.500[/bold]"]
+    assert row(table, "a")[5] == "diverged"
+    assert table.best == {(1, 4), (1, 5), (1, 6)}
+    alone = comparison_table([result("a", float("nan"))], Budget())
+    assert alone.best == frozenset()

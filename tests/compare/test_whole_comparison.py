@@ -13,7 +13,6 @@ import pytest
 import torch
 
 from wavelit_plugin.compare.comparison import Progress, Watcher, compare
-from wavelit_plugin.compare.lock import locked
 from wavelit_plugin.compare.request import CompareRequest, Match, Spend
 from wavelit_plugin.compare.runs import (
     PLAN,
@@ -26,6 +25,7 @@ from wavelit_plugin.compare.runs import (
 )
 from wavelit_plugin.compare.study import Study
 from wavelit_plugin.errors import ConfigError, DataError, HostError
+from wavelit_plugin.files import locked
 from wavelit_plugin.plugins.types import OperatorRecord
 
 pytestmark = pytest.mark.usefixtures("tiny_operators")

@@ -1,9 +1,12 @@
 """Data sets on disk: what is written, resumed, refused and left alone."""
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import filelock
 import pytest
 import torch
 
@@ -19,7 +22,7 @@ from wavelit_plugin.data import (
     simulation,
 )
 from wavelit_plugin.data.store import Workshop, digest
-from wavelit_plugin.errors import DataError
+from wavelit_plugin.errors import ConfigError, DataError
 
 NAMES = ("acoustics_train_16.pt", "acoustics_test_16.pt", "acoustics_test_16_trajectories.pt")
 
@@ -144,7 +147,7 @@ def test_a_run_stopped_between_the_final_files_goes_on(
 
     def failing(self: Path, target: Path) -> Path:
         nonlocal count
-        if self.parent.name == "files":
+        if self.parent.name == "files" and target.parent == tmp_path:
             if count == moved:
                 raise KeyboardInterrupt
             count += 1
@@ -237,18 +240,61 @@ def test_a_damaged_chunk_is_named(tmp_path: Path) -> None:
         make_dataset(request(tmp_path), progress=stop_after(3))
     shard = next(tmp_path.glob(".wavelit-*/train_*.pt"))
     shard.write_bytes(shard.read_bytes()[:100])
-    with pytest.raises(DataError, match="is damaged; delete it"):
+    with pytest.raises(DataError, match=r"is damaged \(.*\); delete it"):
         make_dataset(request(tmp_path))
 
 
 def test_a_folder_that_cannot_be_made_is_one_error(tmp_path: Path) -> None:
     occupied = tmp_path / "file"
     occupied.touch()
-    with pytest.raises(DataError, match="use a folder that can be written"):
-        make_dataset(request(occupied))
-    with pytest.raises(DataError, match="use a folder that can be written"):
-        make_dataset(request(occupied / "below"))
+    for folder in (occupied, occupied / "below"):
+        with pytest.raises(DataError, match="a file where a folder is wanted, use another path"):
+            make_dataset(request(folder))
     assert occupied.read_bytes() == b""
+
+
+def test_what_is_complete_can_be_used_where_nothing_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_dataset(request(tmp_path))
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    for writing in ("mkdir", "unlink", "replace", "touch", "write_text"):
+        monkeypatch.setattr(Path, writing, refused)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(filelock.FileLock, "acquire", refused)
+    assert make_dataset(request(tmp_path)).already_complete
+    with pytest.raises(DataError, match="Permission denied; use a place that you may read and wr"):
+        make_dataset(request(tmp_path, size=18))
+
+
+def test_a_second_process_is_told_so_and_the_first_goes_on(tmp_path: Path) -> None:
+    refusals: list[str] = []
+
+    def second(done: int, total: int, what: str) -> None:
+        for overwrite in (False, True):
+            with pytest.raises(ConfigError) as error:
+                make_dataset(request(tmp_path, seed=7 * done, overwrite=overwrite))
+            refusals.append(str(error.value))
+
+    make_dataset(request(tmp_path), progress=second)
+    told = f"another process is writing to {tmp_path}; wait until it ends, or use another folder"
+    assert set(refusals) == {told}
+    assert make_dataset(request(tmp_path)).already_complete
+
+
+def test_two_sizes_can_be_made_at_once(tmp_path: Path) -> None:
+    made: list[int] = []
+
+    def other(done: int, total: int, what: str) -> None:
+        if not made:
+            made.append(18)
+            make_dataset(request(tmp_path, size=18))
+
+    make_dataset(request(tmp_path), progress=other)
+    assert len(list(tmp_path.iterdir())) == 2 * 4
 
 
 def test_an_error_of_the_progress_callback_is_not_ours(tmp_path: Path) -> None:

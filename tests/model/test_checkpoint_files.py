@@ -1,6 +1,8 @@
 """Checkpoints: what was saved comes back to the bit, and nothing is ever half written."""
 
+import errno
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,7 +14,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from wavelit_plugin.errors import ConfigError, DataError
-from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig, checkpoint
+from wavelit_plugin.model import ChannelLayout, JointWaveLiT, WaveLiT, WaveLiTConfig, checkpoint
+from wavelit_plugin.model.members import Member
 
 Build = Callable[..., WaveLiT]
 
@@ -72,8 +75,8 @@ def test_the_file_holds_tensors_and_json_only(saved: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"there is no checkpoint .*gone\.safetensors"):
         WaveLiT.load(tmp_path / "gone.safetensors")
-    with pytest.raises(DataError, match="there is no checkpoint"):
-        WaveLiT.load(tmp_path)  # a folder
+    with pytest.raises(DataError, match="is a folder, not a checkpoint"):
+        WaveLiT.load(tmp_path)
 
 
 @pytest.mark.parametrize("part", [0.0, 0.001, 0.1, 0.9, 0.9999])
@@ -136,36 +139,114 @@ def test_tensors_that_do_not_belong_to_the_configuration_are_refused(
         WaveLiT.load(rewritten(saved, tensors))
 
 
-def break_off(_tensors: object, path: Path, _metadata: object) -> None:
-    """Write half a file and fail, as a full disk does."""
-    Path(path).write_bytes(b"half a fi")
-    raise OSError(28, "No space left on device")
+@pytest.mark.parametrize("kind", ["configuration", "number"])
+def test_a_configuration_of_another_kind_is_refused(kind: str, saved: Path) -> None:
+    """Whole files whose JSON is something else."""
+    content = {"configuration": [1, 2], "number": 5}[kind]
+    with pytest.raises(DataError, match="holds a configuration without names"):
+        WaveLiT.load(rewritten(saved, wavelit_config=json.dumps(content)))
 
 
-def test_a_failed_save_keeps_the_old_file_and_leaves_no_other(
-    saved: Path, build: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = saved.read_bytes()
-    monkeypatch.setattr(checkpoint, "save_file", break_off)
-    with pytest.raises(OSError, match="No space left"):
-        build().save(saved)
-    assert saved.read_bytes() == before
-    assert list(saved.parent.iterdir()) == [saved]
+def test_whole_numbers_are_no_weights(saved: Path) -> None:
+    tensors = {name: tensor.long() for name, tensor in load_file(saved).items()}
+    with pytest.raises(DataError, match="missing, unknown or of another shape or kind"):
+        WaveLiT.load(rewritten(saved, tensors))
 
 
-def test_the_file_appears_under_its_name_only_when_it_is_complete(
-    saved: Path, build: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before, target = saved.read_bytes(), saved
+Door = Callable[[Path], object]
 
-    def watched(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
-        save_file(tensors, path, metadata)
-        assert Path(path).parent == target.parent  # renaming is atomic within a folder only
-        assert target.read_bytes() == before
 
-    monkeypatch.setattr(checkpoint, "save_file", watched)
-    build(ndim=1, width=4, heads=1).save(saved)
-    assert WaveLiT.load(saved).config.width == 4
+@pytest.fixture(params=["WaveLiT", "JointWaveLiT"])
+def doors(request: pytest.FixtureRequest, build: Build) -> tuple[Door, Door]:
+    """Save and load of each kind of model."""
+    if request.param == "WaveLiT":
+        return build(ndim=1).save, WaveLiT.load
+    layout = ChannelLayout(fields=1, names=("height",))
+    config = WaveLiTConfig(in_channels=1, out_channels=1, ndim=1, width=4, heads=1, layout=layout)
+    return JointWaveLiT({"sea": Member(config=config)}).save, JointWaveLiT.load
+
+
+class TestPaths:
+    """Every wrong path, and every refusal of the disk, is a DataError in one line."""
+
+    @staticmethod
+    def refusal(door: Door, path: Path) -> str:
+        with pytest.raises(DataError) as error:
+            door(path)
+        (line,) = str(error.value).splitlines()
+        return line
+
+    def test_saving(self, doors: tuple[Door, Door], tmp_path: Path) -> None:
+        save, _ = doors
+        (tmp_path / "file").touch()
+        (tmp_path / "folder").mkdir()
+        below = self.refusal(save, tmp_path / "file" / "model")
+        assert below == f"there is no folder {tmp_path}/file to save model in; make it first"
+        assert self.refusal(save, tmp_path / "gone" / "model").startswith("there is no folder")
+        assert "is a folder; give the name" in self.refusal(save, tmp_path / "folder")
+        assert "use a shorter name" in self.refusal(save, tmp_path / ("m" * 300))
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+    def test_loading(self, doors: tuple[Door, Door], tmp_path: Path) -> None:
+        _, load = doors
+        (tmp_path / "file").write_bytes(b"x")
+        assert "there is no checkpoint" in self.refusal(load, tmp_path / "file" / "model")
+        assert "there is no checkpoint" in self.refusal(load, tmp_path / "gone")
+        assert "is a folder, not a checkpoint" in self.refusal(load, tmp_path)
+        assert "use a shorter name" in self.refusal(load, tmp_path / ("m" * 300))
+        assert "is not a complete safetensors file" in self.refusal(load, tmp_path / "file")
+        assert "there is no checkpoint" in self.refusal(load, Path("/dev/null"))
+
+    @pytest.mark.parametrize(
+        ("number", "told"),
+        [
+            (errno.ENOSPC, "No space left on device; free some room, or use another disk"),
+            (errno.EACCES, "Permission denied; use a place that you may read and write"),
+            (errno.EROFS, "Read-only file system; use a place that can be written"),
+            (errno.EIO, "Input/output error; use another place"),
+        ],
+    )
+    def test_a_refusal_of_the_disk_loses_nothing(
+        self,
+        doors: tuple[Door, Door],
+        number: int,
+        told: str,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        save, load = doors
+        path = tmp_path / "model"
+        save(path)
+        before, write = path.read_bytes(), Path.write_bytes
+
+        def half(self: Path, data: bytes) -> int:
+            write(self, data[: len(data) // 2])
+            raise OSError(number, os.strerror(number))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_bytes", half)
+            assert self.refusal(save, path) == f"cannot use {path}: {told}"
+        assert list(tmp_path.iterdir()) == [path]
+        assert path.read_bytes() == before
+
+        def refused(_: Path) -> bytes:
+            raise OSError(number, os.strerror(number))
+
+        monkeypatch.setattr(Path, "read_bytes", refused)
+        assert self.refusal(load, path) == f"cannot use {path}: {told}"
+
+    def test_a_name_that_is_no_text(self, doors: tuple[Door, Door], tmp_path: Path) -> None:
+        save, load = doors
+        path = tmp_path / os.fsdecode(b"caf\xe9")
+        save(path)
+        assert load(path) is not None
+
+    def test_a_model_without_numbers_is_not_saved(self, tmp_path: Path) -> None:
+        with torch.device("meta"):
+            model = WaveLiT(WaveLiTConfig(in_channels=1, out_channels=1, ndim=1, width=4, heads=1))
+        told = self.refusal(model.save, tmp_path / "model")
+        assert told.startswith("a model on the meta device has no numbers to save")
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_saving_into_a_missing_folder_is_refused(build: Build, tmp_path: Path) -> None:

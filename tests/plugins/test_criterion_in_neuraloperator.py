@@ -123,3 +123,58 @@ def test_wavelit_run_takes_a_third_partys_criterion(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "L1Loss"
+
+
+# the host's own Trainer, as its scripts call it
+TRAINING = """
+import torch
+from neuralop import Trainer
+
+class Model(torch.nn.Conv2d):
+    def forward(self, x, **_):
+        return super().forward(x)
+
+model = Model(1, 1, 1)
+optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+batch = {"x": torch.randn(2, 1, 8, 8), "y": torch.randn(2, 1, 8, 8)}
+Trainer(model=model, n_epochs=1).train(
+    [batch], {}, optimizer, torch.optim.lr_scheduler.StepLR(optimizer, 1)
+)
+print("trained")
+"""
+REFUSED = "unknown criterion 'wavlet'; did you mean 'wavelet'? Known: wavelet"
+
+
+def run_training(folder: Path, *words: str, criterion: str) -> subprocess.CompletedProcess[str]:
+    (folder / "train.py").write_text(TRAINING, encoding="utf-8")
+    return subprocess.run(
+        [sys.executable, *words, "train.py"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "WAVELIT_CRITERION": criterion},
+        cwd=folder,
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "criterion", "last"),
+    [
+        ((), "wavlet", f"ConfigError: WAVELIT_CRITERION=wavlet cannot be had: {REFUSED}; unset"),
+        (("-m", "wavelit_plugin.cli", "run"), "wavlet", f"wavelit: error: {REFUSED}"),
+        (("-m", "wavelit_plugin.cli", "run", "--criterion", "wavlet"), "", REFUSED),
+    ],
+    ids=["python", "wavelit run", "wavelit run --criterion"],
+)
+def test_a_training_that_asked_for_an_unknown_one_ends_with_a_line_that_names_the_known(
+    words: tuple[str, ...], criterion: str, last: str, tmp_path: Path
+) -> None:
+    done = run_training(tmp_path, *words, criterion=criterion)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert last in done.stderr.splitlines()[-1]
+
+
+def test_the_same_training_with_a_known_one_does_not_end_there(tmp_path: Path) -> None:
+    done = run_training(tmp_path, criterion="wavelet")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "trained"), done.stderr

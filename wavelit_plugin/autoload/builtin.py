@@ -7,6 +7,7 @@ nothing but names is in memory until a host is imported.
 from functools import partial
 
 from wavelit_plugin.autoload.records import HostRecord
+from wavelit_plugin.autoload.switches import CRITERION
 
 _NEURALOPERATOR = partial(
     HostRecord,
@@ -49,7 +50,8 @@ BUILTIN: tuple[HostRecord, ...] = (
     _NEURALOPERATOR(
         watched="neuralop.training.trainer",
         adapter="wavelit_plugin.hosts.neuraloperator:register_criterion",
-        only_if=("WAVELIT_CRITERION", "no criterion asked for"),
+        only_if=(CRITERION, "no criterion asked for"),
+        training="Trainer.train",
     ),
     _PDEARENA(
         watched="pdearena.models.registry",
@@ -58,10 +60,12 @@ BUILTIN: tuple[HostRecord, ...] = (
     _PDEARENA(
         watched="pdearena.models.pdemodel",
         adapter="wavelit_plugin.hosts.pdearena_training:register_training",
+        training="PDEModel.__init__",
     ),
     _PDEARENA(
         watched="pdearena.models.cond_pdemodel",
         adapter="wavelit_plugin.hosts.pdearena_training:register_training",
+        training="CondPDEModel.__init__",
     ),
     _THE_WELL(
         watched="the_well.benchmark.trainer.training",
@@ -70,6 +74,7 @@ BUILTIN: tuple[HostRecord, ...] = (
     _THE_WELL(
         watched="the_well.benchmark.trainer.training",
         adapter="wavelit_plugin.hosts.the_well_training:register_criterion",
-        only_if=("WAVELIT_CRITERION", "no criterion asked for"),
+        only_if=(CRITERION, "no criterion asked for"),
+        training="Trainer.train",
     ),
 )

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
-from functools import reduce
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import reduce, wraps
 from importlib import import_module
 from threading import Lock
 from types import ModuleType
+from typing import Any, NoReturn
 
 from wavelit_plugin.autoload.records import (
     Adapter,
@@ -19,7 +21,15 @@ from wavelit_plugin.autoload.records import (
     Registration,
     State,
 )
-from wavelit_plugin.autoload.switches import LOG, is_on, named_in, one_line, say
+from wavelit_plugin.autoload.switches import (
+    CRITERION,
+    DISABLE,
+    LOG,
+    is_on,
+    named_in,
+    one_line,
+    say,
+)
 from wavelit_plugin.autoload.versions import installed_version, unsupported
 
 
@@ -44,6 +54,7 @@ class Entry:
         self._busy = False
         self._off = False
         self._stranger: ModuleType | None = None
+        self._unbar: Callable[[], object] | None = None
         self.reconsider()
 
     def __str__(self) -> str:
@@ -80,13 +91,14 @@ class Entry:
             raise
         except BaseException as error:  # noqa: BLE001  a host outlives any adapter, sys.exit too
             problems = self._undo_all()
-            self._give_up(error, problems)
+            self._give_up(error, problems, module)
         finally:
             self._busy = False
 
     def undo(self) -> None:
         """Take everything back, newest first; it stays off until it is reconsidered."""
         problems = self._undo_all()
+        self._allow_training()
         self._off = False
         if problems:
             self._set("failed", f"could not be undone: {problems}")
@@ -115,6 +127,7 @@ class Entry:
         return claimed
 
     def _settle(self, module: ModuleType, path: Path) -> None:
+        self._allow_training()
         if any(name not in sys.modules for name in self.record.beside):
             self._leave(module)
             return
@@ -162,13 +175,27 @@ class Entry:
                 problems.append(f"{done.name}: {one_line(error)}")
         return "; ".join(problems)
 
-    def _give_up(self, error: BaseException, problems: str) -> None:
+    def _give_up(self, error: BaseException, problems: str, module: ModuleType) -> None:
         known = isinstance(error, RefusedError)
         reason = "; ".join(filter(None, (str(error) if known else one_line(error), problems)))
         self._set("skipped" if known else "failed", reason)
+        self._bar_training(module, reason)
         if is_on("WAVELIT_STRICT"):
             raise ImportError(f"wavelit: {self}: {reason}") from error
         LOG.warning("wavelit: %s: not registered: %s", self, reason)
+
+    def _bar_training(self, module: ModuleType, reason: str) -> None:
+        """Let no training begin without the criterion that was asked for."""
+        asked = os.environ.get(CRITERION)
+        if asked and self.record.training:
+            message = f"{CRITERION}={asked} cannot be had: {reason}; unset it to train without"
+            with suppress(AttributeError):  # another version of the host
+                self._unbar = bar(module, self.record.training, message)
+
+    def _allow_training(self) -> None:
+        if self._unbar is not None:
+            self._unbar()
+            self._unbar = None
 
     def _set(self, state: State, reason: str = "") -> None:
         self._state, self._reason = state, reason
@@ -189,8 +216,8 @@ def key(record: HostRecord) -> tuple[str, str]:
 
 def switched_off(record: HostRecord) -> str:
     """Say which switch keeps the record from being applied; empty if none does."""
-    if named_in("WAVELIT_DISABLE", record.host):
-        return "switched off by WAVELIT_DISABLE"
+    if named_in(DISABLE, record.host):
+        return f"switched off by {DISABLE}"
     if record.only_if and not os.environ.get(record.only_if[0]):
         return record.only_if[1]
     return ""
@@ -211,3 +238,28 @@ def load_adapter(address: str) -> Adapter:
             f"the adapter {address!r} must be a function, got {adapter!r}"
         )
     return adapter
+
+
+def bar(module: ModuleType, address: str, message: str) -> Callable[[], object]:
+    """Make calling the function at ``address`` in a module raise ConfigError; return the way back.
+
+    Raises:
+        AttributeError: there is no such function.
+    """
+    *owners, name = address.split(".")
+    owner = reduce(getattr, owners, module)
+    original = getattr(owner, name)
+
+    @wraps(original)
+    def refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
+        from wavelit_plugin.errors import ConfigError
+
+        raise ConfigError(message)
+
+    setattr(owner, name, refuse)
+
+    def undo() -> None:
+        if getattr(owner, name) is refuse:
+            setattr(owner, name, original)
+
+    return undo

@@ -40,6 +40,8 @@ class HostRecord:
         beside: modules that have been imported before ``watched`` if it is the host's. Tells
             it from another module of the same name.
         only_if: an environment variable that must be set, and the reason given when it is not.
+        training: what of the module a training begins with, as in ``Trainer.train``. It raises
+            where WAVELIT_CRITERION is set and this registration, which heeds it, fails.
     """
 
     host: str
@@ -51,6 +53,7 @@ class HostRecord:
     needs: tuple[tuple[str, str], ...] = ()
     beside: tuple[str, ...] = ()
     only_if: tuple[str, str] | None = None
+    training: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,6 +13,7 @@ that end:
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable
 from functools import partial
@@ -24,7 +25,7 @@ from wavelit_plugin.autoload import SENTRY, may_be_host, when_built
 from wavelit_plugin.autoload.builtin import BUILTIN
 from wavelit_plugin.autoload.entry import Entry, key
 from wavelit_plugin.autoload.records import HostRecord, HostStatus, Path
-from wavelit_plugin.autoload.switches import complain, say
+from wavelit_plugin.autoload.switches import DISABLE, complain, is_worker, say, tell_misread
 from wavelit_plugin.autoload.third_party import third_party_records
 
 
@@ -37,6 +38,7 @@ class Watch:
 
     entries: list[Entry]
     _scanned: bool
+    _heeded: bool  # the switches have been looked at
     _finding: set[str]  # names that the other finders are asked for
     _awaited: set[str]  # names whose end of import will be heard of
 
@@ -144,6 +146,7 @@ class Watch:
         module = sys.modules.get(name)
         if module is None:
             return  # its import failed
+        self._heed_switches()
         for entry in [entry for entry in self.entries if entry.record.watched == name]:
             adapter = sys.modules.get(entry.record.adapter.partition(":")[0])
             if adapter is not None and half_built(adapter):  # it is what imports the host
@@ -153,9 +156,18 @@ class Watch:
 
     def _forget(self, records: Iterable[HostRecord]) -> None:
         self.entries = [Entry(record) for record in records]
-        self._scanned = False
+        self._scanned = self._heeded = False
         self._finding = set()
         self._awaited = set()
+
+    def _heed_switches(self) -> None:
+        """Tell once, when a host is there, what of the switches nobody knows."""
+        if self._heeded or is_worker():
+            return
+        self._heeded = True
+        if DISABLE in os.environ:
+            self.scan()  # it may name a third-party host
+        tell_misread(entry.record.host for entry in self.entries)
 
     def _known(self, record: HostRecord) -> Entry | None:
         return next((entry for entry in self.entries if key(entry.record) == key(record)), None)

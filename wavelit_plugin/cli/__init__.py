@@ -9,8 +9,9 @@ from collections.abc import Sequence
 
 import click
 
-from wavelit_plugin.cli.group import wavelit
+from wavelit_plugin.cli.group import user_error, wavelit
 from wavelit_plugin.cli.interruption import INTERRUPTED
+from wavelit_plugin.cli.output import tell
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,8 +25,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except OSError as error:  # in printing the help
+        user_error(error).show()
+        return 1
     except click.Abort:
-        click.echo("wavelit: interrupted", err=True)
+        tell("interrupted")
         return INTERRUPTED
     if callable(done):
         done()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wavelit_plugin.cli.interruption import resumable
+from wavelit_plugin.cli.output import show, show_json, show_table, tell
 from wavelit_plugin.errors import HostError
 
 if TYPE_CHECKING:
@@ -66,37 +66,33 @@ def command(*, as_json: bool, **options: Any) -> int:
     request = compare_request(**options)
     with resumable(request.out, "finished runs are"), plan_display() as watcher:
         comparison = compare(request, watcher, command=("wavelit", *sys.argv[1:]))
-    click.echo(_as_json(comparison, request.out) if as_json else _as_text(comparison, request.out))
+    report = _report(request.out)
+    if as_json:
+        show_json(_as_plain(comparison, request.out, report))
+    else:
+        _show(comparison, report)
     return 0
 
 
-def _as_json(comparison: Comparison, folder: Path) -> str:
+def _as_plain(comparison: Comparison, folder: Path, report: Report | None) -> dict[str, object]:
     from wavelit_plugin.compare.report.tables import as_plain
     from wavelit_plugin.compare.runs import rows
 
-    report = _report(folder)
-    content = {
+    return {
         "folder": str(folder),
         "plan": comparison.plan,
         "rows": [as_plain(row) for row in rows(comparison)],
         "report": None if report is None else report.as_plain(),
     }
-    return json.dumps(content, indent=2, allow_nan=False)
 
 
-def _as_text(comparison: Comparison, folder: Path) -> str:
-    from rich.console import Console
-
+def _show(comparison: Comparison, report: Report | None) -> None:
     from wavelit_plugin.compare.runs import rows
     from wavelit_plugin.compare.table import rows_table
 
-    console = Console()
-    with console.capture() as captured:
-        console.print(rows_table(comparison.plan, rows(comparison)))
-    report = _report(folder)
-    if report is None:
-        return captured.get().rstrip()
-    return f"{captured.get()}{report.headline}\nwrote {report.page}"
+    show_table(rows_table(comparison.plan, rows(comparison)))
+    if report is not None:
+        show(f"\n{report.headline}\nwrote {report.page}")
 
 
 def _report(folder: Path) -> Report | None:
@@ -106,5 +102,5 @@ def _report(folder: Path) -> Report | None:
     try:
         return write_report(folder)
     except HostError as error:
-        click.echo(f"wavelit: no report: {error}; then: wavelit report {folder}", err=True)
+        tell(f"no report: {error}; then: wavelit report {folder}")
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from wavelit_plugin.cli.output import show_verbatim
 from wavelit_plugin.cli.snippets import snippets
 
 
@@ -15,6 +16,4 @@ from wavelit_plugin.cli.snippets import snippets
 def command(*, host: str, model: str) -> None:
     """Print ready snippets for HOST: commands and configuration files."""
     for name, text in snippets(host, model).items():
-        click.secho(f"# ---- {name}", bold=True)
-        click.echo(text.rstrip())
-        click.echo()
+        show_verbatim(f"{click.style(f'# ---- {name}', bold=True)}\n{text.rstrip()}\n")

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from wavelit_plugin.cli.interruption import resumable
+from wavelit_plugin.cli.output import show, show_json
 
 if TYPE_CHECKING:
     from wavelit_plugin.data import DataReport
@@ -42,9 +46,12 @@ def make(*, as_json: bool, **options: Any) -> None:
     from wavelit_plugin.data import DataRequest, make_dataset
 
     request = DataRequest(**options)
-    with progress_bars() as watch:
+    with resumable(request.out, "finished trajectories are"), progress_bars() as watch:
         report = make_dataset(request, watch)
-    click.echo(_as_json(report) if as_json else _as_text(report))
+    if as_json:
+        show_json({**asdict(report), "folder": str(report.folder)})
+    else:
+        show(_as_text(report))
 
 
 def _as_text(report: DataReport) -> str:
@@ -61,10 +68,3 @@ def _as_text(report: DataReport) -> str:
     if change:
         lines += [f"change from frame to frame over standard deviation: {change}"]
     return "\n".join(lines)
-
-
-def _as_json(report: DataReport) -> str:
-    import json
-    from dataclasses import asdict
-
-    return json.dumps({**asdict(report), "folder": str(report.folder)}, indent=2)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 
 import click
+
+from wavelit_plugin.cli.output import show, show_json, show_table
 
 _QUICK = "32x32 points, 4 trajectories, 10 steps: shows that everything works, not how well."
 
@@ -37,11 +38,9 @@ def command(
     with progress_bars() as watch:
         report = run_demo(request, watch, command=("wavelit", *sys.argv[1:]))
     if as_json:
-        click.echo(json.dumps(report.as_plain(), indent=2))
+        show_json(report.as_plain())
         return
-    from rich.console import Console
-
     from wavelit_plugin.compare.table import comparison_table
 
-    Console().print(comparison_table(report.results, request.budget))
-    click.echo(f"wrote {report.record} and {report.figure}")
+    show_table(comparison_table(report.results, request.budget))
+    show(f"\nwrote {report.record} and {report.figure}")

@@ -15,17 +15,10 @@ from itertools import groupby
 from typing import Any
 
 from wavelit_plugin.autoload.records import HostStatus
+from wavelit_plugin.autoload.switches import PYTORCHS, is_off, misread, set_switches
 from wavelit_plugin.autoload.watch import WATCH
 
 _GROUPS = ("torch.backends", "wavelit", "wavelit.hosts")
-_SWITCHES = (
-    "TORCH_DEVICE_BACKEND_AUTOLOAD",
-    "WAVELIT_AUTOLOAD",
-    "WAVELIT_CRITERION",
-    "WAVELIT_DEBUG",
-    "WAVELIT_DISABLE",
-    "WAVELIT_STRICT",
-)
 _PATIENCE = 300.0  # seconds that importing the hosts may take
 
 
@@ -39,6 +32,7 @@ class Diagnosis:
         half_built: whether the end of an import that is under way can be told, in one sentence.
         entry_points: those of PyTorch's and our groups, as ``group: name = value``.
         switches: environment variables that are set.
+        misread: what of them nobody knows, a sentence each.
         hosts: where every registration stands in a fresh process that imports the host.
     """
 
@@ -47,12 +41,13 @@ class Diagnosis:
     half_built: str
     entry_points: tuple[str, ...]
     switches: dict[str, str]
+    misread: tuple[str, ...]
     hosts: tuple[HostStatus, ...]
 
     @property
     def healthy(self) -> bool:
-        """Whether nothing failed."""
-        return all(status.state != "failed" for status in self.hosts)
+        """Whether nothing failed and every switch was understood."""
+        return not self.misread and all(status.state != "failed" for status in self.hosts)
 
     def as_plain(self) -> dict[str, Any]:
         """Return plain types."""
@@ -63,40 +58,58 @@ def diagnose() -> Diagnosis:
     """Import every host that is here in a process of its own, so that it breaks only that."""
     WATCH.scan()
     known = WATCH.report()
-    called, statuses = _examined(known)
+    found = _examined(known)
     names = ("wavelit-plugin", "torch", *dict.fromkeys(s.distribution for s in known))
     return Diagnosis(
         versions={"python": platform.python_version(), **{n: _version(n) for n in names if n}},
-        autoload=_autoload(called=called),
+        autoload=_autoload(called=found.called),
         half_built=_half_built(),
         entry_points=tuple(_entry_points()),
-        switches={name: os.environ[name] for name in _SWITCHES if name in os.environ},
-        hosts=statuses,
+        switches=set_switches(),
+        misread=tuple(misread((status.host for status in found.statuses), found.criteria)),
+        hosts=found.statuses,
     )
 
 
-def _examined(known: Sequence[HostStatus]) -> tuple[bool, tuple[HostStatus, ...]]:
-    """Return whether PyTorch calls the entry point, and where every registration stands.
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What processes found.
 
-    One process a host: what breaks one says nothing about another.
+    Attributes:
+        called: whether PyTorch called the entry point.
+        statuses: where every registration stands.
+        criteria: the names of all; none where they cannot be told.
     """
-    called: list[bool] = []
+
+    called: bool = False
+    statuses: tuple[HostStatus, ...]
+    criteria: tuple[str, ...] = ()
+
+
+def _examined(known: Sequence[HostStatus]) -> _Found:
+    """Return what is found in one process a host: what breaks one says nothing about another."""
     statuses: list[HostStatus] = []
+    found = []
     for _, registrations in groupby(known, key=lambda status: status.host):
         of_host = tuple(registrations)
         if any(map(_is_here, of_host)):
-            was_called, of_host = _in_fresh_process(of_host)
-            called.append(was_called)
+            found.append(_in_fresh_process(of_host))
+            of_host = found[-1].statuses
         statuses.extend(of_host)
-    return any(called) if called else _in_fresh_process(())[0], tuple(statuses)
+    found = found or [_in_fresh_process(())]
+    return _Found(
+        called=any(one.called for one in found),
+        statuses=tuple(statuses),
+        criteria=max((one.criteria for one in found), key=len),
+    )
 
 
 def _is_here(status: HostStatus) -> bool:
     return find_spec(status.watched.partition(".")[0]) is not None
 
 
-def _in_fresh_process(known: tuple[HostStatus, ...]) -> tuple[bool, tuple[HostStatus, ...]]:
-    """Import one host, and return whether the entry point was called and the new statuses."""
+def _in_fresh_process(known: tuple[HostStatus, ...]) -> _Found:
+    """Import one host, and return what came of it."""
     watched = [status.watched for status in known]
     command = [sys.executable, "-m", "wavelit_plugin.cli.probe", *watched]
     try:
@@ -105,14 +118,16 @@ def _in_fresh_process(known: tuple[HostStatus, ...]) -> tuple[bool, tuple[HostSt
         )
         found = json.loads(done.stdout.rstrip().rpartition("\n")[2])
     except subprocess.TimeoutExpired:
-        return False, _failed(known, f"importing it took more than {_PATIENCE:.0f} s")
+        return _failed(known, f"importing it took more than {_PATIENCE:.0f} s")
     except ValueError:
         last = done.stderr.strip().rpartition("\n")[2] or "no message"
         reason = f"the process that imports it ended with code {done.returncode}: {last}"
-        return False, _failed(known, reason)
+        return _failed(known, reason)
     plain = {(s["host"], s["watched"]): s for s in found["statuses"]}
     statuses = (_status(plain[old.host, old.watched], found["errors"]) for old in known)
-    return found["called"], tuple(statuses)
+    return _Found(
+        called=found["called"], statuses=tuple(statuses), criteria=tuple(found["criteria"])
+    )
 
 
 def _status(plain: dict[str, Any], errors: dict[str, str]) -> HostStatus:
@@ -124,10 +139,12 @@ def _status(plain: dict[str, Any], errors: dict[str, str]) -> HostStatus:
     return replace(status, state="failed", reason=f"importing {status.watched}: {error}")
 
 
-def _failed(known: Iterable[HostStatus], reason: str) -> tuple[HostStatus, ...]:
-    return tuple(
-        replace(status, state="failed", reason=reason) if _is_here(status) else status
-        for status in known
+def _failed(known: Iterable[HostStatus], reason: str) -> _Found:
+    return _Found(
+        statuses=tuple(
+            replace(status, state="failed", reason=reason) if _is_here(status) else status
+            for status in known
+        )
     )
 
 
@@ -135,9 +152,12 @@ def _autoload(*, called: bool) -> str:
     if called:
         return "on: importing torch registers with a host as soon as that is imported"
     otherwise = "use wavelit run SCRIPT, or wavelit_plugin.activate() in Python"
-    for name in ("WAVELIT_AUTOLOAD", "TORCH_DEVICE_BACKEND_AUTOLOAD"):
-        if os.environ.get(name, "1") != "1":
-            return f"off: {name} is {os.environ[name]!r}; {otherwise}"
+    off = {
+        "WAVELIT_AUTOLOAD": is_off("WAVELIT_AUTOLOAD"),
+        PYTORCHS: os.environ.get(PYTORCHS, "1") != "1",
+    }
+    for name in filter(off.get, off):
+        return f"off: {name} is {os.environ[name]!r}; {otherwise}"
     return f"off: PyTorch did not call the entry point; {otherwise}"
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
+
+from wavelit_plugin.cli.output import show, show_json
 
 if TYPE_CHECKING:
     from wavelit_plugin.autoload.records import HostStatus
@@ -21,13 +22,14 @@ _COLOURS = {"applied": "green", "pending": "yellow", "skipped": "yellow", "faile
 def command(ctx: click.Context, *, as_json: bool) -> None:
     """Say what is installed and registered with which host, what is not, and why.
 
-    The hosts are imported in a process of their own. The exit code is 1 if something failed.
+    The hosts are imported in a process of their own. The exit code is 1 if something failed, or
+    an environment variable is not understood.
     """
     from wavelit_plugin.cli.diagnosis import diagnose
 
     diagnosis = diagnose()
     if as_json:
-        click.echo(json.dumps(diagnosis.as_plain(), indent=2))
+        show_json(diagnosis.as_plain())
     else:
         _show(diagnosis)
     ctx.exit(0 if diagnosis.healthy else 1)
@@ -35,20 +37,22 @@ def command(ctx: click.Context, *, as_json: bool) -> None:
 
 def _show(diagnosis: Diagnosis) -> None:
     for name, version in diagnosis.versions.items():
-        click.echo(f"{name:16} {version or 'not installed'}")
-    click.echo(f"\nautoload is {diagnosis.autoload}")
+        show(f"{name:16} {version or 'not installed'}")
+    show(f"\nautoload is {diagnosis.autoload}")
     for entry in diagnosis.entry_points:
-        click.echo(f"  entry point {entry}")
+        show(f"  entry point {entry}")
     for name, value in diagnosis.switches.items():
-        click.echo(f"  {name}={value}")
-    click.echo(f"  {diagnosis.half_built}")
+        show(f"  {name}={value}")
+    for sentence in diagnosis.misread:
+        show(f"  misread: {sentence}", {"misread": "red"})
+    show(f"  {diagnosis.half_built}")
     for host, statuses in groupby(diagnosis.hosts, key=lambda status: status.host):
         registrations = list(statuses)
         first = registrations[0]
         found = first.installed or "not installed"
-        click.echo(f"\n{host}: {found}, supported {first.supported or 'any'}")
+        show(f"\n{host}: {found}, supported {first.supported or 'any'}")
         for status in registrations:
-            click.echo(f"  {click.style(status.state, fg=_COLOURS[status.state])}: {_told(status)}")
+            show(f"  {status.state}: {_told(status)}", {status.state: _COLOURS[status.state]})
 
 
 def _told(status: HostStatus) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from wavelit_plugin.cli.interruption import resumable
+from wavelit_plugin.cli.output import show, show_json, show_table, tell
 from wavelit_plugin.errors import HostError
 
 if TYPE_CHECKING:
@@ -49,8 +49,10 @@ def command(*, as_json: bool, **options: object) -> int:
         evaluation = evaluate_model(request, watch)
     plain = evaluation.as_plain()
     plain["files"] += [str(path) for path in _pictures(evaluation, request.out)]
-    text = json.dumps(plain, indent=2, allow_nan=False) if as_json else _as_text(evaluation, plain)
-    click.echo(text)
+    if as_json:
+        show_json(plain)
+    else:
+        _show(evaluation, plain["files"])
     return 0
 
 
@@ -61,21 +63,15 @@ def _pictures(evaluation: Evaluation, out: Path) -> tuple[Path, ...]:
     try:
         return write_pictures(evaluation)
     except HostError as error:
-        click.echo(f"wavelit: no pictures in {out}: {error}", err=True)
+        tell(f"no pictures in {out}: {error}")
         return ()
 
 
-def _as_text(evaluation: Evaluation, plain: dict[str, Any]) -> str:
-    from rich.console import Console
-
+def _show(evaluation: Evaluation, files: list[str]) -> None:
     from wavelit_plugin.compare.evaluation.table import rows_table
 
-    console = Console()
-    with console.capture() as captured:
-        console.print(rows_table(evaluation.plan, evaluation.rows))
-    table, record, *pictures = plain["files"]
-    written = f"wrote {table} and {record}"
-    more = (
-        f"\nwrote {len(pictures)} files of pictures, {pictures[-1]} among them" if pictures else ""
-    )
-    return f"{captured.get()}{written}{more}"
+    show_table(rows_table(evaluation.plan, evaluation.rows))
+    table, record, *pictures = files
+    show(f"\nwrote {table} and {record}")
+    if pictures:
+        show(f"wrote {len(pictures)} files of pictures, {pictures[-1]} among them")

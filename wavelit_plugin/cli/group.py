@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import IO, Any
 
 import click
 
 from wavelit_plugin import __version__
+from wavelit_plugin.cli.help import Group
+from wavelit_plugin.cli.output import tell
 from wavelit_plugin.errors import WavelitError
+from wavelit_plugin.files import disk_error
 
 COMMANDS: Mapping[str, str] = {
     "doctor": "wavelit_plugin.cli.doctor",
@@ -30,12 +35,18 @@ COMMANDS: Mapping[str, str] = {
 class UserError(click.ClickException):
     """An error that the user can act on, shown in one line."""
 
-    def show(self, file: IO[Any] | None = None) -> None:
+    def show(self, file: IO[Any] | None = None) -> None:  # noqa: ARG002  (click's signature)
         """Write one line to standard error."""
-        click.echo(f"wavelit: error: {self.format_message()}", err=True, file=file)
+        tell(f"error: {self.format_message()}")
 
 
-class LazyGroup(click.Group):
+def user_error(error: OSError) -> UserError:
+    """Return what the user is told of an error of the operating system."""
+    place = os.fsdecode(error.filename) if error.filename else "standard output"
+    return UserError(str(disk_error(Path(place), error)))
+
+
+class LazyGroup(Group):
     """Commands that are imported when they are used: ``wavelit --help`` imports no torch."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  (click's signature)
@@ -62,7 +73,7 @@ class LazyGroup(click.Group):
         except OSError as error:
             if error.errno == errno.EPIPE:
                 raise  # the reader of our output went away, which click ends quietly
-            raise UserError(" ".join(str(error).split())) from error
+            raise user_error(error) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

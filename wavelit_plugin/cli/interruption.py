@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from wavelit_plugin.cli.output import tell
+
 INTERRUPTED = 130
 """The exit code."""
 
@@ -23,8 +25,5 @@ def resumable(out: Path, kept: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo(
-            f"wavelit: interrupted; {kept} kept in {out}, and the same command goes on from there",
-            err=True,
-        )
+        tell(f"interrupted; {kept} kept in {out}, and the same command goes on from there")
         raise click.exceptions.Exit(INTERRUPTED) from None

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from wavelit_plugin.autoload.switches import CRITERION
 from wavelit_plugin.errors import ConfigError
 
 
@@ -15,16 +16,17 @@ def prepare(script: Path, criterion: str | None) -> None:
     """Check the script, ask for the criterion in this process and its children, and register.
 
     Raises:
-        ConfigError: no such file, or an unknown criterion.
+        ConfigError: no such file, or an unknown criterion, also in WAVELIT_CRITERION.
     """
     if not script.is_file():
         kind = "is a folder" if script.is_dir() else "does not exist"
         raise ConfigError(f"the script {str(script)!r} {kind}; give the path of a Python file")
     from wavelit_plugin.plugins import activate, find_criterion
 
-    if criterion is not None:
-        find_criterion(criterion)  # before the script, which may take long to get there
-        os.environ["WAVELIT_CRITERION"] = criterion
+    asked = os.environ.get(CRITERION) or None if criterion is None else criterion
+    if asked is not None:
+        find_criterion(asked)  # before the script, which may take long to get there
+        os.environ[CRITERION] = asked
     activate()
 
 

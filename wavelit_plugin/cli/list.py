@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from wavelit_plugin.cli.output import show, show_json, show_table
+from wavelit_plugin.compare.text_table import TextTable
 
 KINDS = ("models", "operators", "presets", "criteria", "wavelets", "hosts", "problems")
 
@@ -18,19 +19,14 @@ def command(*, kind: str | None, as_json: bool) -> None:
 
     found = {name: catalogue(name) for name in ([kind] if kind else KINDS)}
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        show_json(found)
         return
-    from rich.console import Console
-    from rich.table import Table
-
     for name, rows in found.items():
-        table = Table(title=name, title_justify="left")
-        for column in rows[0] if rows else ():
-            # what is typed must be legible in a narrow terminal
-            table.add_column(column, no_wrap=column == "name")
-        for row in rows:
-            table.add_row(*(_shown(value) for value in row.values()))
-        Console().print(table)
+        if name != next(iter(found)):
+            show("")
+        cells = tuple(tuple(map(_shown, row.values())) for row in rows)
+        columns = tuple(rows[0]) if rows else ("none",)
+        show_table(TextTable(title=name, columns=columns, rows=cells))
 
 
 def _shown(value: object) -> str:

@@ -22,7 +22,8 @@ def probe(watched: Sequence[str]) -> dict[str, Any]:
 
     Returns:
         ``called``: PyTorch called the entry point and it was on; ``errors``: why a module that
-        is there could not be imported, by name; ``statuses``: the plugin's own report.
+        is there could not be imported, by name; ``statuses``: the plugin's own report;
+        ``criteria``: the names of all.
     """
     errors = {name: error for name in watched if (error := _import_error(name))}
     import torch  # noqa: F401  (its end calls the entry point, where no host has imported it)
@@ -30,11 +31,12 @@ def probe(watched: Sequence[str]) -> dict[str, Any]:
     from wavelit_plugin.autoload import SENTRY
 
     called = SENTRY.relieved or SENTRY in sys.meta_path
-    from wavelit_plugin.plugins import hosts, report
+    from wavelit_plugin.plugins import criteria, hosts, report
 
     told = {record.watched: record for record in hosts()}
     statuses = [{**asdict(status), **_versions(told, status)} for status in report()]
-    return {"called": called, "errors": errors, "statuses": statuses}
+    names = [record.name for record in criteria()]
+    return {"called": called, "errors": errors, "statuses": statuses, "criteria": names}
 
 
 def _versions(told: Mapping[str, HostRecord], status: HostStatus) -> dict[str, str | None]:

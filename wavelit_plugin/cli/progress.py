@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -11,17 +11,21 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 if TYPE_CHECKING:
     from wavelit_plugin.compare.comparison import Progress as PlanProgress
     from wavelit_plugin.compare.comparison import Watcher
 
 _LINES = 4  # that a task may write to a log
+_ROOM = 72  # columns that a bar needs with words beside it
+_BAR = 20
 
 
 class ProgressBars:
@@ -40,24 +44,17 @@ class ProgressBars:
             self._tasks[what] = self._progress.add_task(what, total=total, note=note)
         self._progress.update(self._tasks[what], completed=done, note=note)
         if not self._progress.console.is_terminal and done % max(total // _LINES, 1) == 0:
-            self._progress.console.print(f"{what}: {done}/{total} {note}".rstrip())
+            _log(self._progress, f"{what}: {done}/{total} {note}".rstrip())
 
 
 @contextmanager
 def progress_bars(console: Console | None = None) -> Iterator[ProgressBars]:
     """Show progress, with the time left, while the block runs; by default on standard error."""
-    console = console or Console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-        disable=not console.is_terminal,
-    )
+    what, note = _words("{task.description}"), _words("{task.fields[note]}")
+    words = _words("{task.description} {task.completed:.0f}/{task.total:.0f} {task.fields[note]}")
+    left = (_words("left"), TimeRemainingColumn())
+    bar = (BarColumn(_BAR), MofNCompleteColumn(), TimeElapsedColumn())
+    progress = _progress(console, wide=(what, *bar, *left, note), narrow=(words, *left))
     with progress:
         yield ProgressBars(progress)
 
@@ -84,13 +81,12 @@ class PlanBar:
             note=f"{state.what}{loss}{left}",
         )
         if not self._progress.console.is_terminal and state.what != self._what:
-            line = f"run {state.done + 1}/{state.total}: {state.what}{left}"
-            self._progress.console.print(line, soft_wrap=True)
+            _log(self._progress, f"run {state.done + 1}/{state.total}: {state.what}{left}")
         self._what = state.what
 
     def warn(self, line: str) -> None:
         """Write a line above the bar."""
-        self._progress.console.print(f"wavelit: {line}", markup=False, soft_wrap=True)
+        _log(self._progress, f"wavelit: {line}")
 
 
 @contextmanager
@@ -98,18 +94,31 @@ def plan_display(console: Console | None = None) -> Iterator[Watcher]:
     """Show a comparison while the block runs: the making of data, then one bar for all runs."""
     from wavelit_plugin.compare.comparison import Watcher
 
-    console = console or Console(stderr=True)
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
-        console=console,
-        disable=not console.is_terminal,
+    what, note = _words("{task.description}"), _words("{task.fields[note]}")
+    progress = _progress(
+        console, wide=(what, BarColumn(_BAR), TimeElapsedColumn(), note), narrow=(what, note)
     )
     with progress:
         bar = PlanBar(progress)
         yield Watcher(data=ProgressBars(progress), runs=bar, warn=bar.warn)
+
+
+def _progress(
+    console: Console | None, *, wide: Sequence[ProgressColumn], narrow: Sequence[ProgressColumn]
+) -> Progress:
+    # names of folders and operators may look like rich's own marks
+    console = console or Console(stderr=True, markup=False, emoji=False, highlight=False)
+    columns = wide if console.width >= _ROOM else narrow
+    return Progress(*columns, console=console, disable=not console.is_terminal)
+
+
+def _words(text: str) -> TextColumn:
+    """Return a column of words that go on in the next line where there is no room."""
+    return TextColumn(text, markup=False, table_column=Column(no_wrap=False))
+
+
+def _log(progress: Progress, line: str) -> None:
+    progress.console.print(line, markup=False, emoji=False, highlight=False, soft_wrap=True)
 
 
 def _duration(seconds: float) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
+
+from wavelit_plugin.cli.output import show, show_json
 
 
 @click.command("report")
@@ -21,8 +22,7 @@ def command(*, folder: Path, as_json: bool) -> None:
 
     report = write_report(folder)
     if as_json:
-        click.echo(json.dumps(report.as_plain(), indent=2))
+        show_json(report.as_plain())
         return
-    for line in (report.headline, *report.remarks):
-        click.echo(line)
-    click.echo(f"wrote {report.page} and {len(report.figures)} figures beside it")
+    written = f"wrote {report.page} and {len(report.figures)} figures beside it"
+    show("\n".join([report.headline, *report.remarks, written]))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from wavelit_plugin.cli.interruption import resumable
+from wavelit_plugin.cli.output import show, show_json, show_table, tell
 from wavelit_plugin.errors import HostError
 
 if TYPE_CHECKING:
@@ -42,10 +43,11 @@ _STREAM = "Read batches from The Well's files instead of keeping the data in mem
 @click.option("--stream", is_flag=True, help=_STREAM)
 @click.option("--json", "as_json", is_flag=True, help="Print the matrix as one JSON object.")
 def command(*, as_json: bool, **options: Any) -> int:
-    """Train models on one, on all, and on all but one of several data sets; compare their errors.
+    """Train models on one, on all and on all but one of several data sets.
 
-    Trainings keep their state: a command that was stopped goes on where it was, and one with more
-    seeds or columns adds to the matrix. Writes transfer.json, .csv, .png and .svg, and each model.
+    Their errors stand in one matrix. Trainings keep their state: a command that was stopped goes on
+    where it was, and one with more seeds or columns adds to the matrix. Writes transfer.json, .csv,
+    .png and .svg, and each model.
     """
     from wavelit_plugin.cli.progress import plan_display
     from wavelit_plugin.compare.transfer.matrix import write_matrix
@@ -56,7 +58,10 @@ def command(*, as_json: bool, **options: Any) -> int:
     with resumable(request.out, "what is done is"), plan_display() as watcher:
         matrix = transfer(request, watcher, command=("wavelit", *sys.argv[1:]))
     written = write_matrix(matrix, request.out) + _picture(matrix, request.out)
-    click.echo(_as_json(matrix) if as_json else _as_text(matrix, written))
+    if as_json:
+        show_json(matrix.as_plain())
+    else:
+        _show(matrix, written)
     return 0
 
 
@@ -67,17 +72,12 @@ def _picture(matrix: Matrix, folder: Path) -> tuple[Path, ...]:
     try:
         return write_picture(matrix, folder)
     except HostError as error:
-        click.echo(f"wavelit: no picture: {error}; then the same command again", err=True)
+        tell(f"no picture: {error}; then the same command again")
         return ()
 
 
-def _as_json(matrix: Matrix) -> str:
-    import json
+def _show(matrix: Matrix, written: tuple[Path, ...]) -> None:
+    from wavelit_plugin.compare.transfer.table import legend, matrix_table
 
-    return json.dumps(matrix.as_plain(), indent=2, allow_nan=False)
-
-
-def _as_text(matrix: Matrix, written: tuple[Path, ...]) -> str:
-    from wavelit_plugin.compare.transfer.table import as_text
-
-    return "\n".join([as_text(matrix), *(f"wrote {path}" for path in written)])
+    show_table(matrix_table(matrix))
+    show("\n".join(["", *legend(matrix), "", *(f"wrote {path}" for path in written)]))

@@ -11,7 +11,6 @@ from typing import Any
 from wavelit_plugin.compare.contestants import Contestant, able, find_contestants
 from wavelit_plugin.compare.grid_data import Target, facts, relative_change, task_of
 from wavelit_plugin.compare.ledger import Ledger
-from wavelit_plugin.compare.lock import locked
 from wavelit_plugin.compare.plan import Entry, Job, Plan
 from wavelit_plugin.compare.request import SIZE, TRAJECTORIES, CompareRequest
 from wavelit_plugin.compare.results import hardware, versions
@@ -22,6 +21,7 @@ from wavelit_plugin.compare.widths import matched_width, reference_seconds
 from wavelit_plugin.data import PROBLEMS, DataRequest, make_dataset
 from wavelit_plugin.data.readers import GridData, read_grid_data
 from wavelit_plugin.errors import ConfigError, HostError, unknown_name
+from wavelit_plugin.files import locked
 from wavelit_plugin.plugins import operators
 from wavelit_plugin.plugins.types import OperatorRecord
 

@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from wavelit_plugin.compare.figure import check_figure, rollout_figure, write_figure
 from wavelit_plugin.compare.records import Budget, Operator, Result, Trajectories, Watch
 from wavelit_plugin.compare.results import as_plain, hardware, versions, write_results
 from wavelit_plugin.compare.run import compare
 from wavelit_plugin.data import DataReport, DataRequest, make_dataset
+from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import ConfigError, HostError
+from wavelit_plugin.files import locked
 
 OPERATORS: tuple[Operator, ...] = (
     Operator(name="WaveLiT", arch="waveliT", learning_rate=8e-3),
@@ -103,13 +103,18 @@ def run_demo(request: DemoRequest, watch: Watch, *, command: Sequence[str] = ())
         command: recorded in the results.
 
     Raises:
-        ConfigError: the folder holds results already and ``overwrite`` is off.
+        ConfigError: the folder holds results already and ``overwrite`` is off, or another process
+            is writing to it.
         HostError: neuraloperator or matplotlib is missing, or the registration failed.
     """
-    record, figure = request.out / RESULTS, request.out / FIGURE
-    _check_free(request, (record, figure))
+    _check_free(request)
     check_figure()
     check_host(request.operators)
+    with locked(request.out):
+        return _run(request, watch, command)
+
+
+def _run(request: DemoRequest, watch: Watch, command: Sequence[str]) -> DemoReport:
     from wavelit_plugin.hosts.neuraloperator_training import load_pairs
 
     made = make_dataset(request.data(), lambda done, total, what: watch(done, total, what, ""))
@@ -121,6 +126,7 @@ def run_demo(request: DemoRequest, watch: Watch, *, command: Sequence[str] = ())
         request.operators, request.budget, pairs, test, device=request.device, watch=watch
     )
     drawn = rollout_figure([r for r in results if r.parameters is not None], test)
+    record, figure = request.out / RESULTS, request.out / FIGURE
     write_figure(drawn, figure)
     write_results(record, _facts(request, command), results)
     return DemoReport(results=results, figure=figure, record=record)
@@ -152,14 +158,14 @@ def check_host(operators: Sequence[Operator]) -> None:
 def load_test(made: DataReport) -> Trajectories:
     """Read the test trajectories of a data set."""
     (name,) = (name for name in made.files if name.endswith("_trajectories.pt"))
-    held = torch.load(made.folder / name, weights_only=True)
+    held = load_tensors(made.folder / name, advice="make the data again, with --overwrite")
     return Trajectories(
         fields=tuple(held["field_names"]), truth=held["fields"], constants=held["constants"]
     )
 
 
-def _check_free(request: DemoRequest, paths: Sequence[Path]) -> None:
-    taken = [path.name for path in paths if path.exists()]
+def _check_free(request: DemoRequest) -> None:
+    taken = [name for name in (RESULTS, FIGURE) if (request.out / name).exists()]
     if taken and not request.overwrite:
         raise ConfigError(
             f"{request.out} already holds {' and '.join(taken)} of an earlier run; use another "

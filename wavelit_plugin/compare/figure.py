@@ -11,6 +11,7 @@ from torch import Tensor
 
 from wavelit_plugin.compare.records import Result, Trajectories
 from wavelit_plugin.errors import HostError
+from wavelit_plugin.files import whole
 from wavelit_plugin.metrics import vrmse
 
 if TYPE_CHECKING:
@@ -72,9 +73,8 @@ def rollout_figure(
 
 def write_figure(figure: Figure, path: Path) -> None:
     """Write a PNG, whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    figure.savefig(partial, format="png", dpi=_DPI)
-    partial.replace(path)
+    with whole(path) as draft:
+        figure.savefig(draft, format="png", dpi=_DPI)
 
 
 def field_scale(truth: Tensor) -> tuple[str, float, float]:

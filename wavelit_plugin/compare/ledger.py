@@ -18,8 +18,9 @@ from wavelit_plugin.compare.runs import (
     samples_path,
 )
 from wavelit_plugin.compare.study import Done
-from wavelit_plugin.data.store import replace_tensors
+from wavelit_plugin.data.store import save_tensors
 from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.files import make_folder
 
 Facts = dict[str, Any]
 
@@ -89,8 +90,8 @@ class Ledger:
         run = done.record
         if done.samples is not None:
             path = samples_path(self.folder, run.label, run.learning_rate)
-            path.parent.mkdir(exist_ok=True)
-            replace_tensors(dict(done.samples), path)
+            make_folder(path.parent)
+            save_tensors(dict(done.samples), path)
         append_line(self.folder / RUNS, run.as_plain())
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, SupportsFloat
 
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.files import disk_errors, write_file
 
 Line = dict[str, Any]
 
@@ -28,7 +29,8 @@ def read_lines(path: Path) -> tuple[Line, ...]:
     """
     if not path.exists():
         return ()
-    finished = path.read_bytes().split(b"\n")[:-1]
+    with disk_errors(path):
+        finished = path.read_bytes().split(b"\n")[:-1]
     return tuple(_parsed(path, number, line) for number, line in enumerate(finished, start=1))
 
 
@@ -38,7 +40,7 @@ def append_line(path: Path, line: Mapping[str, Any]) -> None:
     What an earlier, killed process left unfinished is cut off first.
     """
     text = json.dumps(line, allow_nan=False, separators=(",", ":"))
-    with path.open("ab+") as file:
+    with disk_errors(path), path.open("ab+") as file:
         file.truncate(_end_of_finished(path))
         file.write(f"{text}\n".encode())
         file.flush()
@@ -50,16 +52,10 @@ def write_whole(path: Path, content: Mapping[str, Any]) -> None:
     write_file(path, f"{json.dumps(content, indent=2, allow_nan=False)}\n")
 
 
-def write_file(path: Path, content: str | bytes) -> Path:
-    """Write a file, whole or not at all; text in UTF-8."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    return partial.replace(path)
-
-
 def read_whole(path: Path) -> Line:
     """Return the object of a JSON file; DataError when it holds something else."""
-    return _parsed(path, 1, path.read_bytes())
+    with disk_errors(path):
+        return _parsed(path, 1, path.read_bytes())
 
 
 def _end_of_finished(path: Path) -> int:

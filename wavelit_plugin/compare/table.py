@@ -1,4 +1,4 @@
-"""The table of a comparison, for a terminal."""
+"""The table of a comparison."""
 
 from __future__ import annotations
 
@@ -6,32 +6,33 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rich import box
-from rich.table import Table
-
 from wavelit_plugin.compare.records import WINDOWS, Budget, Result
 from wavelit_plugin.compare.runs import Estimate, Row
+from wavelit_plugin.compare.text_table import TextTable
 
 
-def comparison_table(results: Sequence[Result], budget: Budget) -> Table:
-    """Return one row an operator; the lowest error of every column is bold."""
-    table = Table(
+def comparison_table(results: Sequence[Result], budget: Budget) -> TextTable:
+    """Return one row an operator; the lowest error of every column is the best."""
+    windows = (f"VRMSE steps {first}-{last}" for first, last in WINDOWS)
+    errors = [_errors(result) for result in results]
+    return TextTable(
         title=f"{budget.steps} steps of batch {budget.batch_size}, seed {budget.seed}",
+        columns=(
+            *("operator", "parameters", "training seconds", "ms a step", "VRMSE 1 step"),
+            *windows,
+        ),
+        rows=tuple(
+            (result.operator, *_cost(result, budget), *map(_shown, values))
+            for result, values in zip(results, errors, strict=True)
+        ),
         caption="VRMSE: 0 is exact, 1 no better than the field's mean; steps of a roll-out",
+        numbers=True,
+        best=_best(errors, first=4),
     )
-    table.add_column("operator", no_wrap=True)
-    windows = (f"VRMSE\nsteps {first}-{last}" for first, last in WINDOWS)
-    for heading in ("parameters", "training\nseconds", "ms a\nstep", "VRMSE\n1 step", *windows):
-        table.add_column(heading, justify="right", no_wrap=True)
-    columns = list(zip(*map(_errors, results), strict=True))
-    for row, result in enumerate(results):
-        errors = [_shown(column[row], least=min(column)) for column in columns]
-        table.add_row(result.operator, *_cost(result, budget), *errors)
-    return table
 
 
-def rows_table(plan: Mapping[str, Any], rows: Sequence[Row]) -> Table:
-    """Return one row an operator with means over the seeds; the lowest of a column is bold.
+def rows_table(plan: Mapping[str, Any], rows: Sequence[Row]) -> TextTable:
+    """Return one row an operator with means over the seeds; the lowest of a column is the best.
 
     Args:
         plan: the content of ``plan.json``.
@@ -39,26 +40,38 @@ def rows_table(plan: Mapping[str, Any], rows: Sequence[Row]) -> Table:
     """
     budget = ", ".join(f"{value:g} {unit}" for unit, value in plan["budget"].items())
     seeds = max((row.seeds for row in rows), default=0)
-    table = Table(
-        title=f"{plan['data']['name']}: {budget} of batch {plan['batch_size']}, {seeds} seeds",
-        caption="VRMSE on test data, mean over seeds and half its 95 % interval; 1 is no better "
-        "than the field's mean. * the best rate is the smallest or largest that was tried",
-        box=box.SIMPLE_HEAD,
-    )
-    table.add_column("operator", no_wrap=True)
+    counted = "1 seed" if seeds == 1 else f"{seeds} seeds"
     # a terminal has room for one window: the last that starts with the first step
     whole = [name for row in rows for name in row.windows if name.startswith("1-")]
     windows = whole[-1:]
-    costs = ("parameters", "best\nrate", "training\nseconds")
-    one = "1 step" if windows else "VRMSE"
-    for heading in (*costs, one, *(f"steps {name}" for name in windows)):
-        table.add_column(heading, justify="right", no_wrap=True)
     errors = [[row.one_step, *(row.windows.get(name) for name in windows)] for row in rows]
-    least = [_least(column) for column in zip(*errors, strict=True)]
-    for row, values in zip(rows, errors, strict=True):
-        shown = (_estimate(value, low) for value, low in zip(values, least, strict=True))
-        table.add_row(row.label, *_row_costs(row), *shown)
-    return table
+    means = [[math.inf if each is None else each.mean for each in row] for row in errors]
+    return TextTable(
+        title=f"{plan['data']['name']}: {budget} of batch {plan['batch_size']}, {counted}",
+        columns=(
+            *("operator", "parameters", "best rate", "training seconds"),
+            *("1 step" if windows else "VRMSE", *(f"steps {name}" for name in windows)),
+        ),
+        rows=tuple(
+            (row.label, *_row_costs(row), *map(_estimate, values))
+            for row, values in zip(rows, errors, strict=True)
+        ),
+        caption="VRMSE on test data, mean over seeds and half its 95 % interval; 1 is no better "
+        "than the field's mean. * the best rate is the smallest or largest that was tried",
+        numbers=True,
+        best=_best(means, first=4),
+    )
+
+
+def _best(errors: Sequence[Sequence[float]], *, first: int) -> frozenset[tuple[int, int]]:
+    """Return row and column of the lowest errors; they stand from column ``first`` on."""
+    least = [min(column) for column in zip(*errors, strict=True)]
+    return frozenset(
+        (row, first + column)
+        for row, values in enumerate(errors)
+        for column, value in enumerate(values)
+        if value == least[column] and math.isfinite(value)
+    )
 
 
 def _row_costs(row: Row) -> tuple[str, str, str]:
@@ -68,16 +81,11 @@ def _row_costs(row: Row) -> tuple[str, str, str]:
     return f"{row.parameters:,}", rate, f"{row.training_seconds:.1f}"
 
 
-def _least(column: Sequence[Estimate | None]) -> float:
-    return min((value.mean for value in column if value is not None), default=math.inf)
-
-
-def _estimate(value: Estimate | None, least: float) -> str:
+def _estimate(value: Estimate | None) -> str:
     if value is None:
         return "diverged"
     spread = "" if value.half is None else f" ± {value.half:.3f}"
-    text = f"{value.mean:.3f}{spread}"
-    return f"[bold]{text}[/bold]" if value.mean == least else text
+    return f"{value.mean:.3f}{spread}"
 
 
 def _errors(result: Result) -> tuple[float, ...]:
@@ -85,9 +93,8 @@ def _errors(result: Result) -> tuple[float, ...]:
     return tuple(value if math.isfinite(value) else math.inf for value in values)
 
 
-def _shown(error: float, *, least: float) -> str:
-    text = "diverged" if math.isinf(error) else f"{error:.3f}"
-    return f"[bold]{text}[/bold]" if error == least and math.isfinite(error) else text
+def _shown(error: float) -> str:
+    return "diverged" if math.isinf(error) else f"{error:.3f}"
 
 
 def _cost(result: Result, budget: Budget) -> tuple[str, str, str]:

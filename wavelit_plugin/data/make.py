@@ -1,8 +1,10 @@
 """Make a data set on disk: seeded, resumable, never replacing files silently."""
 
 import json
+import os
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,11 @@ from wavelit_plugin.data.store import (
     Workshop,
     check_target,
     digest,
-    disk_errors,
     size_in_bytes,
 )
 from wavelit_plugin.data.writers.base import Source
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.files import disk_errors, locked
 
 
 def make_dataset(request: DataRequest, progress: Progress | None = None) -> DataReport:
@@ -32,7 +34,8 @@ def make_dataset(request: DataRequest, progress: Progress | None = None) -> Data
     have different names.
 
     Raises:
-        ConfigError: the host cannot read these files from this folder.
+        ConfigError: the host cannot read these files from this folder, or another process is
+            making files of these names there.
         DataError: files of these names exist from something else and ``overwrite`` is off, a
             finished file was changed, the disk does not take the files, or the solver failed.
     """
@@ -40,13 +43,29 @@ def make_dataset(request: DataRequest, progress: Progress | None = None) -> Data
     names, metadata = _names(request)
     with disk_errors(request.out):
         request.writer().check_folder(request.out, names, request.layout_name())
+    with _alone(request.out, metadata):
+        made, facts = _make(request, progress)
+        seconds = time.perf_counter() - began if made else 0.0
+    return _report(request, facts, seconds=seconds, already_complete=not made)
+
+
+def _alone(out: Path, metadata: str) -> AbstractContextManager[None]:
+    """Return what keeps other processes from files of the same names; other names may be made."""
+    if out.is_dir() and not os.access(out, os.W_OK):
+        return nullcontext()  # nobody makes anything there, and what is complete can be used
+    return locked(out, f".wavelit-{metadata}.lock")
+
+
+def _make(request: DataRequest, progress: Progress) -> tuple[bool, dict[str, Any]]:
+    """Make what is missing; return whether anything was, and the metadata."""
+    names, metadata = _names(request)
     workshop = Workshop(request.out, request.key())
     if not request.overwrite:
         with disk_errors(request.out):
             finished = _finished(request, metadata)
         if finished is not None:
             workshop.remove()
-            return _report(request, finished, seconds=0.0, already_complete=True)
+            return False, finished
     if not (request.overwrite or workshop.publishing):
         check_target(request.out, (*names, metadata))
     workshop.open()
@@ -54,9 +73,7 @@ def make_dataset(request: DataRequest, progress: Progress | None = None) -> Data
         _simulate(request, workshop, progress)
         _write(request, workshop, progress)
     workshop.publish(names, metadata)
-    facts = json.loads((request.out / metadata).read_text(encoding="utf-8"))
-    seconds = time.perf_counter() - began
-    return _report(request, facts, seconds=seconds, already_complete=False)
+    return True, json.loads((request.out / metadata).read_text(encoding="utf-8"))
 
 
 def _silent(done: int, total: int, what: str) -> None:

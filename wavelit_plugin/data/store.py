@@ -9,10 +9,8 @@ file is moved last, so a folder with it is complete.
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 from uuid import uuid4
 
@@ -20,19 +18,9 @@ import torch
 
 from wavelit_plugin.data.records import Trajectories
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.files import disk_errors, make_folder, whole
 
 _MARKER = "publishing"
-
-
-@contextmanager
-def disk_errors(place: Path) -> Iterator[None]:
-    """Turn the operating system's errors into a DataError that names the place."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"cannot use {place}: {error}; use a folder that can be written, with enough room"
-        ) from error
 
 
 class Workshop:
@@ -50,8 +38,7 @@ class Workshop:
 
     def open(self) -> None:
         """Make the folders that are missing."""
-        with disk_errors(self.out):
-            self.files.mkdir(parents=True, exist_ok=True)
+        make_folder(self.files)
 
     @property
     def publishing(self) -> bool:
@@ -65,16 +52,15 @@ class Workshop:
     def save(self, split: str, indices: range, chunk: Trajectories) -> None:
         """Save a chunk; it appears under its name only when it is complete."""
         content = {name: part.cpu() for name, part in chunk._asdict().items()}
-        replace_tensors(content, self.shard(split, indices))
+        save_tensors(content, self.shard(split, indices))
 
     def load(self, split: str, indices: range) -> Trajectories:
         """Load a chunk; DataError when the file is damaged."""
-        path = self.shard(split, indices)
-        try:
-            held = torch.load(path, weights_only=True)
-            return Trajectories(**{name: held[name] for name in Trajectories._fields})
-        except (RuntimeError, OSError, EOFError, KeyError, UnpicklingError) as error:
-            raise DataError(f"{path} is damaged; delete it and start again") from error
+        path, advice = self.shard(split, indices), "delete it and start again"
+        held = load_tensors(path, advice=advice)
+        if held.keys() != set(Trajectories._fields):
+            raise DataError(f"{path} holds something else than trajectories; {advice}")
+        return Trajectories(**held)
 
     def publish(self, names: Sequence[str], metadata: str) -> None:
         """Move the files to their final names, ``metadata`` last, and remove the folder."""
@@ -109,44 +95,32 @@ class Workshop:
 
 
 def save_tensors(content: dict[str, object], path: Path) -> None:
-    """Save a dictionary that ``torch.load(weights_only=True)`` reads.
+    """Save a dictionary that ``torch.load(weights_only=True)`` reads, whole or not at all.
 
     Raises:
         DataError: the disk does not take it (torch reports this as a RuntimeError).
     """
     try:
-        with disk_errors(path):
-            torch.save(content, path)
+        with whole(path) as draft:
+            torch.save(content, draft)
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"cannot write {path} ({reason}); free some room on the disk") from error
-
-
-def replace_tensors(content: dict[str, object], path: Path) -> None:
-    """Save as ``save_tensors`` does, whole or not at all: what was there stays until then.
-
-    Raises:
-        DataError: the disk does not take it.
-    """
-    draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        save_tensors(content, draft)
-        with disk_errors(path):
-            draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def load_tensors(path: Path, *, advice: str) -> dict[str, Any]:
     """Return the dictionary in a file of torch, on the CPU; nothing in it is run.
 
     Raises:
-        DataError: it is damaged, holds objects that only running code could make, or no
-            dictionary; ``advice`` says what to do.
+        DataError: it cannot be read, is damaged, holds objects that only running code could make,
+            or no dictionary; ``advice`` says what to do.
     """
     try:
-        held = torch.load(path, weights_only=True, map_location="cpu")
-    except (RuntimeError, OSError, EOFError, UnpicklingError, ValueError) as error:
+        with disk_errors(path):
+            held = torch.load(path, weights_only=True, map_location="cpu")
+    except DataError:
+        raise
+    except Exception as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(
             f"{path} cannot be read without running code in it, or is damaged ({reason}); {advice}"
@@ -163,7 +137,7 @@ def digest(path: Path) -> str:
     state = hashlib.sha256()
     for part in _parts(path):
         if part != path:
-            name = part.relative_to(path).as_posix().encode()
+            name = os.fsencode(part.relative_to(path).as_posix())
             state.update(b"%d %s %d " % (len(name), name, part.stat().st_size))
         with part.open("rb") as stream:
             while block := stream.read(2**20):

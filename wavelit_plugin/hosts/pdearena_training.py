@@ -17,13 +17,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from wavelit_plugin import plugins
 from wavelit_plugin.autoload.records import Registration, wrap_method
 from wavelit_plugin.errors import ConfigError, unknown_name
 from wavelit_plugin.hosts.criterion import build_term, tell_progress
 from wavelit_plugin.hosts.layout import Frames, frames_to_channels
 from wavelit_plugin.hosts.pdearena import MAXWELL, WaveLiTFields
 from wavelit_plugin.model import PRESETS
-from wavelit_plugin.plugins import criteria
 from wavelit_plugin.plugins.types import CriterionRecord
 
 HOST_CRITERIA = ("mse", "scaledl2")
@@ -119,13 +119,16 @@ class Criterion:
 def find_criterion(name: str) -> Criterion | None:
     """Return the criterion of that name; None for the host's own.
 
+    WAVELIT_CRITERION adds one to the host's own.
+
     Raises:
-        ConfigError: an unknown name; all known ones are listed.
+        ConfigError: an unknown name, also in WAVELIT_CRITERION; all known ones are listed.
     """
+    asked = os.environ.get("WAVELIT_CRITERION")
+    wanted = plugins.find_criterion(asked) if asked else None
     if name in HOST_CRITERIA:
-        asked = os.environ.get("WAVELIT_CRITERION")
-        return find_criterion(f"{asked}+{name}") if asked else None
-    records = {record.name: record for record in criteria()}
+        return None if wanted is None else Criterion(record=wanted, host=name, added=True)
+    records = {record.name: record for record in plugins.criteria()}
     ours, added, host = str(name).partition("+")
     if ours not in records or (added and host not in HOST_CRITERIA):
         combined = [f"{record}+{own}" for record in records for own in HOST_CRITERIA]
@@ -134,7 +137,12 @@ def find_criterion(name: str) -> Criterion | None:
 
 
 def register_training(module: ModuleType) -> Iterator[Registration]:
-    """Wrap the host's Lightning modules that this module of it defines."""
+    """Wrap the host's Lightning modules that this module of it defines.
+
+    Raises:
+        ConfigError: no plugin provides the criterion that WAVELIT_CRITERION names.
+    """
+    find_criterion(HOST_CRITERIA[0])
     for name, facts in MODULES.items():
         cls = vars(module).get(name)
         # what it inherits is wrapped in its parent

@@ -6,15 +6,15 @@ No pickle: the file cannot run code, and it loads with any safetensors reader.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 
+from wavelit_plugin import files
 from wavelit_plugin.errors import ConfigError, DataError
 from wavelit_plugin.model.config import WaveLiTConfig
 
@@ -33,13 +33,14 @@ def write_checkpoint(path: Path, config: WaveLiTConfig, tensors: dict[str, torch
     """Write one model's file, whole or not at all.
 
     Raises:
-        DataError: the folder does not exist.
+        DataError: the folder does not exist, the disk does not take the file, or there is nothing
+            to write yet.
     """
     write_file(path, _CONFIG, config.as_dict(), tensors)
 
 
 def write_file(path: Path, key: str, content: object, tensors: dict[str, torch.Tensor]) -> None:
-    """Write to a temporary name beside ``path``, then rename: never half a file.
+    """Write a file, whole or not at all.
 
     Args:
         path: of the file.
@@ -48,17 +49,21 @@ def write_file(path: Path, key: str, content: object, tensors: dict[str, torch.T
         tensors: by name.
 
     Raises:
-        DataError: the folder does not exist.
+        DataError: the folder does not exist, the disk does not take the file, or there is nothing
+            to write yet.
     """
-    if not path.parent.is_dir():
-        raise DataError(f"there is no folder {path.parent} to save {path.name} in; make it first")
+    with files.disk_errors(path):
+        if not path.parent.is_dir():
+            raise DataError(
+                f"there is no folder {path.parent} to save {path.name} in; make it first"
+            )
+        if path.is_dir():
+            raise DataError(f"{path} is a folder; give the name of a file in it")
+    if any(tensor.is_meta for tensor in tensors.values()):
+        raise DataError("a model on the meta device has no numbers to save; load its weights first")
     metadata = {_KEY: FORMAT, key: json.dumps(content)}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        save_file({name: t.detach().contiguous() for name, t in tensors.items()}, partial, metadata)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    held = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    files.write_file(path, save(held, metadata))
 
 
 def read_checkpoint(path: Path) -> tuple[WaveLiTConfig, dict[str, torch.Tensor]]:
@@ -80,12 +85,15 @@ def read_file(
         DataError: no such file, truncated, or without this key.
         ConfigError: written in another version of the format.
     """
-    if not path.is_file():
-        raise DataError(f"there is no checkpoint {path}; check the path")
     try:
-        with safe_open(path, framework="pt") as file:
-            content = parse(_content(path, file.metadata() or {}, key))
-            return content, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        with files.disk_errors(path):
+            if not path.is_file():
+                folder = f"{path} is a folder, not a checkpoint"
+                what = folder if path.is_dir() else f"there is no checkpoint {path}"
+                raise DataError(f"{what}; check the path")
+            held = path.read_bytes()  # safetensors opens no file whose name is no text
+        tensors = load(held)
+        return parse(_content(path, _metadata(held), key)), tensors
     except SafetensorError as error:
         raise DataError(
             f"{path} is not a complete safetensors file ({error}); copy it again or use another"
@@ -98,13 +106,25 @@ def check_tensors(
     """Raise DataError unless names and shapes are those of the configured model."""
     both = found.keys() & expected.keys()
     wrong = sorted(found.keys() ^ expected.keys())
-    wrong += sorted(name for name in both if found[name].shape != expected[name].shape)
+    wrong += sorted(name for name in both if not _alike(found[name], expected[name]))
     if wrong:
         raise DataError(
             f"{path} does not hold the tensors that its configuration asks for: "
             f"{', '.join(wrong[:3])} ({len(wrong)} in all) are missing, unknown or of another "
-            "shape; load it with the version of wavelit-plugin that wrote it"
+            "shape or kind; load it with the version of wavelit-plugin that wrote it"
         )
+
+
+def _alike(found: torch.Tensor, expected: torch.Tensor) -> bool:
+    floating = found.is_floating_point(), expected.is_floating_point()
+    return found.shape == expected.shape and floating[0] == floating[1]
+
+
+def _metadata(held: bytes) -> dict[str, str]:
+    """Return what a safetensors file has before its tensors: a length, and JSON of that length."""
+    start = 8
+    header = json.loads(held[start : start + int.from_bytes(held[:start], "little")])
+    return header.get("__metadata__", {})
 
 
 def _content(path: Path, metadata: dict[str, str], key: str) -> dict[str, Any]:
@@ -116,11 +136,13 @@ def _content(path: Path, metadata: dict[str, str], key: str) -> dict[str, Any]:
             "install the version of wavelit-plugin that wrote it"
         )
     try:
-        content: dict[str, Any] = json.loads(metadata[key])
+        content = json.loads(metadata[key])
     except json.JSONDecodeError as error:
         raise DataError(
             f"{path} holds a configuration that is no JSON ({error}); save the model again"
         ) from error
+    if not isinstance(content, dict):
+        raise DataError(f"{path} holds a configuration without names; save the model again")
     return content
 
 

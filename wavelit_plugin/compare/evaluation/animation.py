@@ -10,6 +10,7 @@ from torch import Tensor
 from wavelit_plugin.compare.evaluation.shown import Shown
 from wavelit_plugin.compare.figure import draw_image, error_scale, field_scale
 from wavelit_plugin.compare.report.canvas import drawing_style
+from wavelit_plugin.files import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,18 +32,17 @@ def write_animation(folder: Path, shown: Shown) -> Path:
 
     steps = len(shown.truth)
     stride = -(-steps // _MOST_FRAMES)
-    # the file's type is read from its last letters
-    partial = folder / f"partial-{ANIMATION}"
-    with drawing_style():
+    path = folder / ANIMATION
+    with drawing_style(), whole(path) as draft:
         figure, panels = _set_up(shown)
         writer = PillowWriter(fps=_PER_SECOND)
-        with writer.saving(figure, str(partial), _DPI):
+        with writer.saving(figure, str(draft), _DPI):
             for step in range(0, steps, stride):
                 for (field, column), panel in panels.items():
                     panel.show(_values(shown, step, field)[column])
                 figure.suptitle(f"step {step + 1} of {steps}")
                 writer.grab_frame(facecolor="#ffffff")
-    return partial.replace(folder / ANIMATION)
+    return path
 
 
 class _Panel:

@@ -9,9 +9,9 @@ from wavelit_plugin.compare.evaluation.curves import growth_pictures, spectrum_p
 from wavelit_plugin.compare.evaluation.evaluation import Evaluation
 from wavelit_plugin.compare.evaluation.frames import frame_pictures
 from wavelit_plugin.compare.figure import check_figure
-from wavelit_plugin.compare.notebook import write_file
 from wavelit_plugin.compare.report.canvas import drawing_style
 from wavelit_plugin.compare.report.vector import Rendered, render
+from wavelit_plugin.files import make_folder, write_file
 
 FIGURES = "figures"
 
@@ -30,7 +30,7 @@ def write_pictures(evaluation: Evaluation) -> tuple[Path, ...]:
         spectrum_picture(found, evaluation.plan["steps"]),
         *frame_pictures(evaluation.shown),
     )
-    (folder / FIGURES).mkdir(exist_ok=True)
+    make_folder(folder / FIGURES)
     with drawing_style():
         drawn = [path for picture in pictures for path in _write(folder / FIGURES, render(picture))]
     return (*drawn, write_animation(folder, evaluation.shown))

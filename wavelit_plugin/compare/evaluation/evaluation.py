@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,12 @@ from wavelit_plugin.compare.evaluation.shown import Shown, read_shown, write_sho
 from wavelit_plugin.compare.evaluation.summary import Row
 from wavelit_plugin.compare.evaluation.trajectories import checked_trajectories, rollout_steps
 from wavelit_plugin.compare.grid_data import facts
-from wavelit_plugin.compare.lock import locked
-from wavelit_plugin.compare.notebook import write_file, write_whole
+from wavelit_plugin.compare.notebook import write_whole
 from wavelit_plugin.compare.results import hardware, versions
 from wavelit_plugin.compare.shells import Shells
 from wavelit_plugin.data.readers import GridData, read_grid_data
 from wavelit_plugin.data.records import Trajectories
+from wavelit_plugin.files import locked, write_file
 
 TABLE, SUMMARY = "errors.csv", "summary.json"
 FORMAT = 1
@@ -175,7 +176,7 @@ def _digest(path: Path) -> str:
     state = hashlib.sha256()
     for part in sorted(path.rglob("*")) if path.is_dir() else [path]:
         if part.is_file():
-            state.update(part.name.encode())
+            state.update(os.fsencode(part.name))
             with part.open("rb") as file:
                 for block in iter(lambda: file.read(2**20), b""):
                     state.update(block)

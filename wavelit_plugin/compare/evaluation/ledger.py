@@ -9,6 +9,7 @@ from typing import Any
 from wavelit_plugin.compare.evaluation.scores import Scores
 from wavelit_plugin.compare.notebook import append_line, read_lines, read_whole, write_whole
 from wavelit_plugin.errors import ConfigError, DataError
+from wavelit_plugin.files import disk_errors
 
 PLAN, LINES = "evaluation.json", "trajectories.jsonl"
 
@@ -34,7 +35,8 @@ class Ledger:
     def __init__(self, folder: Path, plan: Mapping[str, Any], *, overwrite: bool) -> None:
         self._lines = folder / LINES
         if overwrite:
-            self._lines.unlink(missing_ok=True)
+            with disk_errors(self._lines):
+                self._lines.unlink(missing_ok=True)
         elif (folder / PLAN).exists():
             _check_same(folder, read_whole(folder / PLAN), plan)
         elif self._lines.exists():

@@ -7,10 +7,11 @@ from pathlib import Path
 
 from jaxtyping import Float
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load, save
 from torch import Tensor
 
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.files import write_file
 
 SHOWN = "shown.safetensors"
 
@@ -49,9 +50,7 @@ class Shown:
 
 def write_shown(folder: Path, rolled: Tensor) -> None:
     """Keep a roll-out (step, field, *space), whole or not at all."""
-    partial = folder / f"{SHOWN}.partial"
-    save_file({_PREDICTION: rolled.cpu().contiguous()}, partial)
-    partial.replace(folder / SHOWN)
+    write_file(folder / SHOWN, save({_PREDICTION: rolled.cpu().contiguous()}))
 
 
 def read_shown(folder: Path, fields: tuple[str, ...], truth: Tensor) -> Shown:
@@ -61,7 +60,7 @@ def read_shown(folder: Path, fields: tuple[str, ...], truth: Tensor) -> Shown:
         DataError: the file is missing or damaged.
     """
     try:
-        prediction = load_file(folder / SHOWN)[_PREDICTION]
+        prediction = load((folder / SHOWN).read_bytes())[_PREDICTION]
     except (OSError, KeyError, SafetensorError) as error:
         raise DataError(
             f"{folder / SHOWN} is missing or damaged ({error}); start again with --overwrite"

@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from wavelit_plugin.compare.report.measures import Ranking, measures, ranking
 from wavelit_plugin.compare.report.palette import Look, looks
 from wavelit_plugin.compare.runs import Comparison, Row, load_comparison, rows, samples_path
+from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import DataError
 
 
@@ -102,6 +102,6 @@ def short_names(labels: Sequence[str]) -> dict[str, str]:
 
 
 def _load(path: Path) -> Mapping[str, Any]:
-    held: Mapping[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
+    held = load_tensors(path, advice="delete it and make the run again")
     fields = {name: part for name, part in held.items() if isinstance(part, Tensor)}
     return {**held, **{name: part.float() for name, part in fields.items()}}

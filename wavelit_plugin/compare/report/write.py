@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from wavelit_plugin.compare.figure import check_figure
-from wavelit_plugin.compare.notebook import write_file
 from wavelit_plugin.compare.report.canvas import drawing_style
 from wavelit_plugin.compare.report.figures import draw
 from wavelit_plugin.compare.report.page import page
@@ -17,6 +16,7 @@ from wavelit_plugin.compare.report.sentences import headline, remarks
 from wavelit_plugin.compare.report.tables import as_plain, csv_text
 from wavelit_plugin.compare.report.vector import Rendered, render
 from wavelit_plugin.errors import HostError
+from wavelit_plugin.files import make_folder, write_file
 
 PAGE, TABLE, RECORD, FIGURES = "report.html", "table.csv", "results.json", "figures"
 FORMAT = 1
@@ -90,7 +90,7 @@ def write_report(folder: Path) -> Report:
 
 def _write_files(folder: Path, picture: Rendered) -> tuple[Path, Path]:
     path = folder / FIGURES / f"{picture.name}.png"
-    path.parent.mkdir(exist_ok=True)
+    make_folder(path.parent)
     return write_file(path, picture.png), write_file(path.with_suffix(".svg"), picture.svg)
 
 

@@ -21,7 +21,7 @@ from wavelit_plugin.compare.descent import Descent
 from wavelit_plugin.compare.losses import steps_between_looks, thinned, until_not_finite
 from wavelit_plugin.compare.training import draw_batches, rate_factor
 from wavelit_plugin.compare.transfer.subjects import Subject
-from wavelit_plugin.data.store import load_tensors, replace_tensors
+from wavelit_plugin.data.store import load_tensors, save_tensors
 from wavelit_plugin.errors import ConfigError, DataError
 from wavelit_plugin.model import JointWaveLiT
 
@@ -189,7 +189,7 @@ class _Run:
             "losses": self.losses,
             "seconds": self.seconds,
         }
-        replace_tensors(state, path)
+        save_tensors(state, path)
 
     def restore(self, path: Path) -> None:
         """Go on from what ``keep`` wrote."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from wavelit_plugin.compare.notebook import append_line, read_lines, read_whole, write_whole
 from wavelit_plugin.errors import ConfigError, DataError
+from wavelit_plugin.files import make_folder
 
 PLAN, TRAININGS, CELLS, MODELS = "plan.json", "trainings.jsonl", "cells.jsonl", "models"
 
@@ -89,7 +90,7 @@ class Ledger:
         path = folder / PLAN
         if path.exists():
             _check_same(folder, read_whole(path), self.plan)
-        (folder / MODELS).mkdir(exist_ok=True)
+        make_folder(folder / MODELS)
         write_whole(path, self.plan)
         decided = json.dumps([self.plan[name] for name in DECIDES], sort_keys=True)
         self.settings = hashlib.sha256(decided.encode()).hexdigest()[:16]

@@ -14,6 +14,7 @@ from wavelit_plugin.compare.notebook import write_whole
 from wavelit_plugin.compare.runs import Estimate, estimate
 from wavelit_plugin.compare.transfer.ledger import CellLine
 from wavelit_plugin.compare.transfer.request import BESPOKE, COLUMNS
+from wavelit_plugin.files import write_file
 
 JSON, CSV = "transfer.json", "transfer.csv"
 
@@ -108,12 +109,8 @@ def matrix_of(plan: Mapping[str, Any], lines: Sequence[CellLine]) -> Matrix:
 
 def write_matrix(matrix: Matrix, folder: Path) -> tuple[Path, ...]:
     """Write JSON and CSV, each whole or not at all; return where."""
-    paths = (folder / JSON, folder / CSV)
-    write_whole(paths[0], matrix.as_plain())
-    partial = paths[1].with_name(f"{CSV}.partial")
-    partial.write_text(_as_csv(matrix), encoding="utf-8")
-    partial.replace(paths[1])
-    return paths
+    write_whole(folder / JSON, matrix.as_plain())
+    return folder / JSON, write_file(folder / CSV, _as_csv(matrix))
 
 
 def _entry(lines: Sequence[CellLine], bespoke: Sequence[CellLine], last: int) -> Entry:

@@ -10,6 +10,7 @@ from wavelit_plugin.compare.figure import check_figure
 from wavelit_plugin.compare.runs import Estimate
 from wavelit_plugin.compare.transfer.matrix import Entry, Matrix
 from wavelit_plugin.compare.transfer.request import BESPOKE
+from wavelit_plugin.files import whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -65,9 +66,8 @@ def write_picture(matrix: Matrix, folder: Path) -> tuple[Path, ...]:
     figure = transfer_figure(matrix)
     paths = (folder / PNG, folder / SVG)
     for path, kind in zip(paths, ("png", "svg"), strict=True):
-        partial = path.with_name(f"{path.name}.partial")
-        figure.savefig(partial, format=kind, dpi=_DPI)
-        partial.replace(path)
+        with whole(path) as draft:
+            figure.savefig(draft, format=kind, dpi=_DPI)
     return paths
 
 

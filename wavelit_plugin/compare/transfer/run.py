@@ -12,7 +12,6 @@ import torch
 from wavelit_plugin.compare.comparison import Progress, Watcher
 from wavelit_plugin.compare.evaluate import persistence
 from wavelit_plugin.compare.grid_data import facts
-from wavelit_plugin.compare.lock import locked
 from wavelit_plugin.compare.matching import parameter_count
 from wavelit_plugin.compare.measure import one_step_errors, roll_out, rolled_trajectories
 from wavelit_plugin.compare.records import Step
@@ -25,6 +24,7 @@ from wavelit_plugin.compare.transfer.matrix import Matrix, matrix_of
 from wavelit_plugin.compare.transfer.request import LEFT_OUT, TransferRequest
 from wavelit_plugin.compare.transfer.subjects import Subject, read_subjects
 from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.files import locked
 from wavelit_plugin.model import JointWaveLiT
 from wavelit_plugin.model.members import unknown_names
 

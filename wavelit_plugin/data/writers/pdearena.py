@@ -19,10 +19,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from wavelit_plugin.data.records import Problem, Setup
-from wavelit_plugin.data.store import disk_errors
 from wavelit_plugin.data.writers import pdearena_hdf5, pdearena_zarr
 from wavelit_plugin.data.writers.base import Source, Writer
 from wavelit_plugin.errors import ConfigError, DataError, HostError, unknown_name
+from wavelit_plugin.files import disk_errors
 
 SPLITS = ("train", "valid", "test")
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from types import MappingProxyType
 
 from wavelit_plugin.data.records import Problem, Setup
-from wavelit_plugin.data.store import disk_errors
 from wavelit_plugin.data.writers import the_well_hdf5
 from wavelit_plugin.data.writers.base import Source, Writer
 from wavelit_plugin.errors import ConfigError, DataError, HostError, unknown_name
+from wavelit_plugin.files import disk_errors
 from wavelit_plugin.shapes import BOUNDARIES
 
 SPLITS = ("train", "valid", "test")

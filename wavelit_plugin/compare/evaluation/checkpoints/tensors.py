@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors.torch import load
 from torch import Tensor, nn
 
 from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.files import disk_errors
 
 # where trainers keep the weights of the model among other things
 _PLACES = ("model_state_dict", "state_dict", "model")
@@ -34,7 +35,8 @@ def read_state(path: Path) -> dict[str, Tensor]:
     """
     if is_safetensors(path):
         try:
-            return load_file(path)
+            with disk_errors(path):
+                return load(path.read_bytes())
         except SafetensorError as error:
             raise DataError(f"{path} is damaged ({error}); copy it again") from error
     held = read_torch(path)
@@ -50,7 +52,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
 
 def is_safetensors(path: Path) -> bool:
     """Whether a file begins with a length and a JSON object, as safetensors files do."""
-    with path.open("rb") as file:
+    with disk_errors(path), path.open("rb") as file:
         return file.read(9)[8:] == b"{"
 
 
@@ -58,7 +60,7 @@ def is_torch(path: Path) -> bool:
     """Whether a file begins as a zip archive does, which torch writes."""
     if not path.is_file():
         return False
-    with path.open("rb") as file:
+    with disk_errors(path), path.open("rb") as file:
         return file.read(4) == b"PK\x03\x04"
 
 

@@ -1,0 +1,111 @@
+"""Files and folders: written whole or not at all, by one process at a time, errors in one line."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from wavelit_plugin.errors import ConfigError, DataError
+
+_ADVICE = {
+    errno.EEXIST: "there is a file where a folder is wanted, use another path",
+    errno.ENOTDIR: "there is a file where a folder is wanted, use another path",
+    errno.EISDIR: "there is a folder where a file is wanted, use another path",
+    errno.ENOENT: "check the path",
+    errno.ENAMETOOLONG: "use a shorter name",
+    errno.ENOSPC: "free some room, or use another disk",
+    errno.EDQUOT: "free some room, or use another disk",
+    errno.EACCES: "use a place that you may read and write",
+    errno.EPERM: "use a place that you may read and write",
+    errno.EROFS: "use a place that can be written",
+}
+
+
+def disk_error(place: Path, error: OSError) -> DataError:
+    """Return the DataError that says where, what, and what to do.
+
+    >>> str(disk_error(Path("out"), OSError(errno.ENOSPC, "No space left on device")))
+    'cannot use out: No space left on device; free some room, or use another disk'
+    """
+    advice = _ADVICE.get(error.errno or 0, "use another place")
+    return DataError(f"cannot use {place}: {error.strerror or error}; {advice}")
+
+
+@contextmanager
+def disk_errors(place: Path) -> Iterator[None]:
+    """Turn the operating system's errors in the block into a DataError that names the place."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(place, error) from error
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Yield where to write what is to be at ``path``: it appears there complete or not at all.
+
+    What was there stays until then. The draft is in the same folder, of this process alone, and
+    has the ending of ``path``.
+
+    Raises:
+        DataError: the disk does not take it.
+    """
+    draft = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    with disk_errors(path):
+        try:
+            yield draft
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def write_file(path: Path, content: str | bytes) -> Path:
+    """Write a file as ``whole`` does, text in UTF-8; return the path."""
+    if isinstance(content, str):  # commands may hold names of files that are no text
+        content = content.encode(errors="surrogateescape")
+    with whole(path) as draft:
+        draft.write_bytes(content)
+    return path
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and those that it is in, where they are missing; DataError if it cannot be."""
+    with disk_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+@contextmanager
+def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
+    """Hold a lock in a folder, which is made when missing; the lock goes with the process.
+
+    Args:
+        folder: what is written to.
+        name: of the lock; who holds another one may write there at the same time.
+
+    Raises:
+        ConfigError: another process holds it.
+        DataError: the folder cannot be made, or nothing can be locked in it.
+    """
+    from filelock import FileLock, Timeout  # not above: who reads a model needs none of it
+
+    make_folder(folder)
+    lock = FileLock(folder / name, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise ConfigError(
+            f"another process is writing to {folder}; wait until it ends, or use another folder"
+        ) from error
+    except OSError as error:
+        raise disk_error(folder, error) from error
+    except NotImplementedError as error:  # earlier versions, on a disk that has no locks
+        raise DataError(f"nothing can be locked in {folder}; use another disk") from error
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file
+            (folder / name).unlink()
+        lock.release()
