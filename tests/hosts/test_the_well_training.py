@@ -191,9 +191,10 @@ def test_each_step_of_a_roll_out_is_shown_its_own_target(rng: torch.Generator) -
     batch = {"input_fields": u[:, :1], "output_fields": u[:, 1:]}
     module.Trainer(MSE(), 1).rollout_model(ours.train(), batch, Formatter())
     ours(torch.zeros(1, 3, 8, 8))  # a call outside of the Trainer sees none
+    module.Trainer(MSE(), 1).rollout_model(ours, batch, Formatter(), train=False)
     assert [None if each is None else each.movedim(1, -1).tolist() for each in seen] == [
         *(frame.tolist() for frame in u[:, 1:].unbind(1)),
-        None,
+        *[None] * 3,
     ]
 
 
