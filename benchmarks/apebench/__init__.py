@@ -1,0 +1,1 @@
+"""APEBench: its data, its metric and its networks, and waveliT in the same protocol."""
