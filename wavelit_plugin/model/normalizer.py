@@ -283,11 +283,6 @@ class Normalizer(nn.Module):
         write(now, total._replace(conditions=now.conditions, grid=now.grid))
         self.freeze()
 
-    def _here(self, part: Any) -> Any:
-        device = self.training_grid.device
-        movable = isinstance(part, Tensor) and not part.is_meta
-        return part.to(device) if movable else part
-
     def freeze(self) -> None:
         """Keep the statistics of the fields as they are from now on."""
         self.inputs.samples.clamp_(min=SAMPLES)
@@ -390,26 +385,26 @@ class Normalizer(nn.Module):
 
     def compare_in_evaluation(self, u: Field) -> None:
         """Warn where the first evaluated batch is in other units than what was learned."""
-        if self._monitor.evaluated or torch.compiler.is_compiling():
+        if self._monitor.evaluated or torch.compiler.is_compiling() or _is_transformed():
             return
-        if torch._C._functorch.peek_interpreter_stack() or not _is_readable(u):  # noqa: SLF001
+        if not (_is_readable(u) and _is_readable(self.training_grid) and int(self.inputs.samples)):
             return
-        with torch.no_grad():
-            batch = self.observe(u, None, None)
-        if int(self.inputs.samples) and int(batch.inputs.samples):
+        batch = self.observe(u, None, None)
+        if int(batch.inputs.samples):
             self._monitor.see_evaluation(*self._deviations(batch, self.scales), self.config)
 
-    def _is_first_pass(self) -> bool:
-        """Whether this is no step that is computed again, traced, or inside of torch.func.
+    def _here(self, part: Any) -> Any:
+        device = self.training_grid.device
+        movable = isinstance(part, Tensor) and not part.is_meta
+        return part.to(device) if movable else part
 
-        The last two cannot write to buffers.
-        """
+    def _is_first_pass(self) -> bool:
+        """Whether this is no step that is computed again, nor one that cannot write to buffers."""
         if torch._C._current_graph_task_id() != -1:  # noqa: SLF001  (inside of a backward pass)
             if not self._monitor.looked and not int(self.inputs.samples):
                 self._monitor.say("reentrant", _REENTRANT)
             return False
-        inside = torch._C._functorch.peek_interpreter_stack() is not None  # noqa: SLF001
-        return not (inside or torch._C._get_tracing_state() is not None)  # noqa: SLF001
+        return not _is_transformed()
 
     def _count(self, fresh: list[tuple[int, ...]]) -> None:
         """Count a training step, once, whatever the number of gradients."""
@@ -647,6 +642,12 @@ def _input_and_target(batch: object) -> tuple[Tensor, Tensor | None]:
         "the loader must yield tensors, (input, target) pairs or mappings with 'x' and 'y', got "
         f"{type(batch).__name__}"
     )
+
+
+def _is_transformed() -> bool:
+    """Whether torch.func or torch.jit.trace looks on."""
+    inside = torch._C._functorch.peek_interpreter_stack() is not None  # noqa: SLF001
+    return inside or torch._C._get_tracing_state() is not None  # noqa: SLF001
 
 
 def _is_readable(tensor: Tensor) -> bool:
