@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from integration_tests.conftest import Run
+from integration_tests.conftest import ROOT, Run
+from integration_tests.neuraloperator.conftest import make_data
 from wavelit_plugin.hosts.criterion import EpochTerm
 from wavelit_plugin.loss import WaveletLoss, wavelet_loss
 
@@ -32,6 +34,26 @@ def test_training_saves_and_resumes_with_the_statistics(
     before, after = first.stdout.splitlines()[-1], resumed.stdout.splitlines()[-1]
     assert before.split()[0] == after.split()[0], "statistics were estimated anew"
     assert float(after.split()[1]) < float(before.split()[1])
+
+
+def test_fine_tuning_on_another_data_set_begins_with_the_weights_alone(
+    run: Run, pairs_folder: Path, tmp_path: Path
+) -> None:
+    run(HERE / "train_and_resume.py", pairs_folder, tmp_path / "saved", "8")
+    other = make_data(tmp_path / "other", size=48, seed=7, trajectories=4)
+    from neuralop.models import get_model
+    from zencfg.bunch import Bunch
+
+    sizes = {"data_channels": 5, "out_channels": 3, "width": 16, "heads": 1, "depth": 1}
+    untrained = get_model(Bunch({"model": {"model_arch": "waveliT", **sizes}}))
+    untrained.save_checkpoint(tmp_path / "untrained", "model")
+    errors = {}
+    for begin in ("saved", "untrained"):
+        script = ROOT / "examples" / "fine_tuning" / "in_neuraloperator.py"
+        done = run(script, tmp_path / begin, other, "acoustics", "2")
+        assert "do not fit" not in done.stderr
+        (errors[begin],) = json.loads(done.stdout.splitlines()[-1]).values()
+    assert errors["saved"] < 0.9 * errors["untrained"]
 
 
 def test_the_hosts_checkpoint_holds_plain_types_only(

@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from integration_tests.conftest import ROOT, Run
 from integration_tests.pdearena.conftest import (
     BATCH,
+    CONFIGS,
+    Data,
     Train,
+    arguments,
     checkpoints,
     hyperparameters,
     logged,
@@ -80,6 +84,26 @@ def test_a_class_and_its_knobs_in_the_configuration(train: Train, tmp_path: Path
     tensors = state["state_dict"]
     assert sum(tensor.numel() for tensor in tensors.values()) < 100_000
     assert state["hyper_parameters"]["model"]["init_args"]["boundary"] == "periodic"
+
+
+def test_fine_tuning_begins_with_the_weights_alone(
+    train: Train, host_run: Run, data: Data, tmp_path: Path
+) -> None:
+    train("train.py", CONFIG, TASK, *QUICK)
+    first = checkpoints(tmp_path / "out")[0]
+    script = ROOT / "examples" / "fine_tuning" / "in_pdearena.py"
+    # a rate of zero: what is saved are the weights that it began with
+    frozen = ("--optimizer", "SGD", "--optimizer.lr", "0.0")
+    host_run(script, first, *arguments(CONFIGS / CONFIG, data(TASK), *QUICK, *frozen))
+    before, after = (
+        torch.load(path, weights_only=True)["state_dict"]
+        for path in (first, checkpoints(tmp_path / "out")[0])
+    )
+    assert before.keys() == after.keys()
+    weights = [name for name in before if ".normalizer." not in name]
+    assert all(torch.equal(before[name], after[name]) for name in weights)
+    samples = "model.core.normalizer.inputs.samples"
+    assert int(after[samples]) == int(before[samples]) == 2 * BATCH
 
 
 # Lightning-AI/pytorch-lightning#6675: the learning-rate finder leaves the model changed

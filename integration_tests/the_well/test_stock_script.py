@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from integration_tests.conftest import Run
+from integration_tests.conftest import ROOT, Run
 from integration_tests.the_well.conftest import SMALL, Data, Train, experiment, losses
 
 pytestmark = pytest.mark.slow
@@ -50,6 +50,27 @@ def test_an_experiment_fits_rolls_out_saves_resumes_and_validates(
     checked = train(*given, "trainer.epochs=8", "validation_mode=True")
     (before,), (after,) = losses(second, "Test loss"), losses(checked, "test loss")[:1]
     assert after == pytest.approx(before, rel=1e-6)
+
+
+def test_fine_tuning_on_another_data_set_begins_with_the_weights_alone(
+    train: Train, tmp_path: Path
+) -> None:
+    train("acoustic_scattering_maze", "experiment=wavelit", *SMALL, ONE)
+    first = experiment(tmp_path)
+    frozen = ("optimizer._target_=torch.optim.SGD", "optimizer.lr=0.0")
+    train(
+        "acoustic_scattering_discontinuous",
+        *("experiment=wavelit", *SMALL, ONE, *frozen),
+        "model._target_=in_the_well.pretrained",
+        f"+model.checkpoint={first / 'checkpoints' / 'recent.pt'}",
+        environment={"PYTHONPATH": str(ROOT / "examples" / "fine_tuning")},
+    )
+    (second,) = (path for path in tmp_path.glob("experiments/*/0") if path != first)
+    assert second.parent.name.startswith("acoustic_scattering_discontinuous-wavelit-pretrained")
+    before, after = saved(first), saved(second)
+    weights = [name for name in before if ".normalizer." not in name]
+    assert all(torch.equal(before[name], after[name]) for name in weights)
+    assert samples(second) == 12  # its own alone
 
 
 def test_the_wavelet_loss_of_an_experiment(train: Train) -> None:

@@ -9,23 +9,27 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 GUIDE = (ROOT / "docs" / "adding-a-host.md").read_text(encoding="utf-8")
-DOCUMENTS = ["architecture.md", "hosts.md", "adding-a-host.md", "joint.md", "stability.md"]
+TUNING = (ROOT / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
+DOCUMENTS = [
+    *("architecture.md", "hosts.md", "adding-a-host.md", "joint.md", "stability.md"),
+    "fine-tuning.md",
+]
 
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 PATH = re.compile(r"`([\w./-]+/[\w.-]*)`")
 FOLDERS = {path.name for path in ROOT.iterdir() if path.is_dir()}
 
 
-def shown() -> list[tuple[str, str]]:
-    """Return the blocks of the guide, each with the file that is named last before it."""
+def shown(document: str) -> list[tuple[str, str]]:
+    """Return the blocks of a document, each with the file that is named last before it."""
     found = []
-    for block in FENCE.finditer(GUIDE):
-        named = re.findall(r"`(examples/[\w./-]+\.\w+)`", GUIDE[: block.start()])
+    for block in FENCE.finditer(document):
+        named = re.findall(r"`(examples/[\w./-]+\.\w+)`", document[: block.start()])
         found.append((named[-1], block[1]))
     return found
 
 
-@pytest.mark.parametrize(("name", "block"), shown())
+@pytest.mark.parametrize(("name", "block"), [*shown(GUIDE), *shown(TUNING)])
 def test_a_block_is_literally_a_part_of_the_file_that_it_is_said_to_be(
     name: str, block: str
 ) -> None:
@@ -36,7 +40,7 @@ def test_a_block_is_literally_a_part_of_the_file_that_it_is_said_to_be(
 
 
 def test_the_guide_shows_all_that_an_adapter_consists_of() -> None:
-    names = {Path(name).name for name, _ in shown()}
+    names = {Path(name).name for name, _ in shown(GUIDE)}
     assert {
         "README.md",
         "registry.py",
@@ -46,7 +50,7 @@ def test_the_guide_shows_all_that_an_adapter_consists_of() -> None:
         "demo.py",
         "operators.py",
     } == (names)
-    assert GUIDE.count("```") == 2 * len(shown())
+    assert GUIDE.count("```") == 2 * len(shown(GUIDE))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -62,7 +66,7 @@ def test_files_and_folders_that_are_named_exist(document: str) -> None:
 
 
 # names that are the hosts', Python's or PyTorch's own
-THEIRS = {"DistributedDataParallel", "PYTHONPATH"}
+THEIRS = {"DistributedDataParallel", "PYTHONPATH", "best_model", "save_best"}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
