@@ -160,7 +160,7 @@ class TestASecondProcess:
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
         with subprocess.Popen(command, cwd=tmp_path, **pipes) as process:  # type: ignore[call-overload]
             deadline = time.monotonic() + 60
-            while not list(tmp_path.glob("both/.wavelit-*/*.pt")):
+            while not list(tmp_path.glob("both/.wavelit-*/train_*.pt")):
                 assert process.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.05)
@@ -189,7 +189,7 @@ class TestASecondProcess:
             "goes on from there"
         )
         # if what is finished were made again, nobody would notice that it is damaged
-        next(tmp_path.glob("both/.wavelit-*/*.pt")).write_bytes(b"damaged")
+        next(tmp_path.glob("both/.wavelit-*/train_*.pt")).write_bytes(b"damaged")
         again = wavelit(*self.LONG, *self.COUNT)
         assert again.returncode == 1
         assert "is damaged" in again.stderr
