@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Literal
@@ -11,12 +12,13 @@ from torch import Tensor, nn
 
 from wavelit_plugin.errors import ConfigError, unknown_name
 from wavelit_plugin.metrics import vrmse
-from wavelit_plugin.shapes import Field, check_same_shape, full_precision, per_axis
+from wavelit_plugin.shapes import Field, check_int, check_same_shape, full_precision, per_axis
 from wavelit_plugin.wavelets import WaveletCoefficients, check_wavelet, dwt
 
 Reduction = Literal["mean", "sum", "none"]
 Base = Callable[..., Tensor]
 
+_REDUCTIONS = ("mean", "sum", "none")
 _FLOOR = 0.02  # least scale of a band over the field's own
 _ALL_HIGH = 0.5  # weight of the orientation that is high along every axis: mostly grid noise
 # an update that is smaller than this against its field is rounding: its units are kept
@@ -120,18 +122,19 @@ class WaveletLoss(nn.Module):
     ) -> None:
         super().__init__()
         _check_range(exponent, whitening)
-        if reduction not in {"mean", "sum", "none"}:
-            raise unknown_name("reduction", reduction, ("mean", "sum", "none"))
-        if isinstance(base, str) and base != "vrmse":
+        for name, value in (("weight", weight), ("final_weight", final_weight)):
+            _check_number(name, value)
+        if reduction not in _REDUCTIONS:
+            raise unknown_name("reduction", reduction, _REDUCTIONS)
+        if base is not None and not callable(base) and base != "vrmse":
             raise unknown_name("base loss", base, ("vrmse",))
         if reduction == "none" and callable(base):
             raise ConfigError(
                 "reduction='none' has no meaning for another base loss; use base=None"
             )
-        if levels < 1:
-            raise ConfigError(f"levels must be at least 1, got {levels}")
-        names = (boundary,) if isinstance(boundary, str) else boundary
-        check_wavelet(wavelet, per_axis(names, len(names)))
+        check_int("levels", levels, 1)
+        listed = isinstance(boundary, Sequence) and not isinstance(boundary, str)
+        check_wavelet(wavelet, per_axis(boundary, len(boundary) if listed else 1))
         self.base, self.reduction = base, reduction
         self.weight, self.first_weight, self.final_weight = weight, weight, final_weight
         self.settings = {
@@ -205,7 +208,14 @@ def _rms(values: Tensor) -> Tensor:
     return values.square().mean(dim=(0, 2), keepdim=True).sqrt()
 
 
+def _check_number(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ConfigError(f"{name} must be a finite number, got {value!r}")
+
+
 def _check_range(exponent: float, whitening: float) -> None:
+    for name, value in (("exponent", exponent), ("whitening", whitening)):
+        _check_number(name, value)
     if not exponent >= 1:
         raise ConfigError(
             f"exponent must be at least 1, got {exponent}; below, the gradient at zero error is "

@@ -55,18 +55,18 @@ def test_an_experiment_fits_rolls_out_saves_resumes_and_validates(
 def test_fine_tuning_on_another_data_set_begins_with_the_weights_alone(
     train: Train, tmp_path: Path
 ) -> None:
-    train("acoustic_scattering_maze", "experiment=wavelit", *SMALL, ONE)
+    train("shear_flow", "experiment=wavelit", *SMALL, ONE)
     first = experiment(tmp_path)
     frozen = ("optimizer._target_=torch.optim.SGD", "optimizer.lr=0.0")
     train(
-        "acoustic_scattering_discontinuous",
+        "rayleigh_benard",
         *("experiment=wavelit", *SMALL, ONE, *frozen),
         "model._target_=in_the_well.pretrained",
         f"+model.checkpoint={first / 'checkpoints' / 'recent.pt'}",
         environment={"PYTHONPATH": str(ROOT / "examples" / "fine_tuning")},
     )
     (second,) = (path for path in tmp_path.glob("experiments/*/0") if path != first)
-    assert second.parent.name.startswith("acoustic_scattering_discontinuous-wavelit-pretrained")
+    assert second.parent.name.startswith("rayleigh_benard-wavelit-pretrained")
     before, after = saved(first), saved(second)
     weights = [name for name in before if ".normalizer." not in name]
     assert all(torch.equal(before[name], after[name]) for name in weights)

@@ -14,6 +14,7 @@ from wavelit_plugin.hosts.pdearena import ConditionedWaveLiTFields, WaveLiTField
 from wavelit_plugin.hosts.pdearena_training import find_criterion
 from wavelit_plugin.hosts.the_well import WaveletMetric, WaveLiTModel
 from wavelit_plugin.hosts.the_well_samples import FiniteSamples
+from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import WaveLiTConfig
 
 pytestmark = pytest.mark.filterwarnings("ignore:waveliT ignores the options")
@@ -77,6 +78,12 @@ DOORS: dict[str, tuple[Callable[..., object], dict[str, Any], tuple[str, ...]]] 
         {"dim_in": 3, "dim_out": 3, "n_spatial_dims": 2, "spatial_resolution": (8, 8), **SMALL},
         ("n_steps_input", "train_dataset", *KNOBS),
     ),
+    "the_well, loss": (
+        WaveletMetric,
+        {},
+        ("base", "weight", "boundary", "levels", "wavelet", "exponent", "whitening", "wieght"),
+    ),
+    "loss": (WaveletLoss, {}, ("base", "weight", "final_weight", "reduction", "boundary")),
     "the_well, samples": (FiniteSamples, {}, ("on_nan",)),
 }
 

@@ -232,7 +232,7 @@ def test_the_loss_of_a_perfect_prediction_is_zero_and_has_a_gradient(rng: torch.
     ("options", "message"),
     [
         ({"base": "vrsme"}, "unknown base loss 'vrsme'; did you mean 'vrmse'"),
-        ({"levels": 0}, "levels must be at least 1"),
+        ({"levels": 0}, "levels must be a whole number of at least 1"),
         ({"boundary": "opne"}, "unknown boundary 'opne'; did you mean 'open'"),
     ],
 )
@@ -246,7 +246,7 @@ def test_it_learns_in_the_hosts_loop(rng: torch.Generator) -> None:
     built, criterion = model(dim_in=3, n_steps_input=1), WaveletMetric()
     optimizer = torch.optim.AdamW(built.parameters(), lr=1e-2)
     u = torch.randn(4, 3, 16, 16, generator=rng).cumsum(-1)
-    target = (0.8 * u).movedim(1, -1)[:, None]
+    target = u.roll(2, dims=-1).movedim(1, -1)[:, None]
     losses = []
     for _ in range(30):
         with built.shown(target[:, 0].movedim(-1, 1)):
