@@ -7,9 +7,11 @@ import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.apebench.protocol import PROBLEMS, RIVALS, WAVELIT, Record
+from benchmarks.apebench.protocol import OURS, PROBLEMS, PYRAMID, RIVALS, WAVELIT, Record
 
 BEGIN, END = "<!-- results: apebench -->", "<!-- end of results: apebench -->"
+
+_COLOURS = {WAVELIT: "black", PYRAMID: "red"}
 
 Cells = Mapping[tuple[str, str], list[Record]]
 
@@ -27,18 +29,19 @@ def with_table(text: str, records: Sequence[Record]) -> str:
 
 
 def cells(records: Sequence[Record]) -> Cells:
-    """Return the records of each problem and network; of waveliT those of its last size."""
-    last = {r["problem"]: r["config"] for r in records if r["network"] == WAVELIT}
+    """Return the records of each problem and network; of ours those of their last size."""
+    last = {(r["problem"], r["network"]): r["config"] for r in records if r["network"] in OURS}
     found: dict[tuple[str, str], list[Record]] = {}
     for record in records:
-        if record["network"] != WAVELIT or record["config"] == last[record["problem"]]:
-            found.setdefault((record["problem"], record["network"]), []).append(record)
+        of = (record["problem"], record["network"])
+        if record["config"] == last.get(of, record["config"]):
+            found.setdefault(of, []).append(record)
     return found
 
 
 def markdown(found: Cells) -> str:
     """Return means over the seeds of the geometric mean of steps 1-100, and the extremes."""
-    names = (WAVELIT, *RIVALS)
+    names = (*OURS, *RIVALS)
     lines = ["| problem | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
     for problem in PROBLEMS:
         row = [_cell(found.get((problem, name), [])) for name in names]
@@ -53,7 +56,9 @@ def _cell(records: Sequence[Record]) -> str:
     kept = (r["geometric_mean_nrmse_steps_1_100"] for r in records)
     errors = [math.inf if error is None else error for error in kept]
     text = f"{statistics.mean(errors):.3g}"
-    return text if len(errors) == 1 else f"{text} ({min(errors):.3g}-{max(errors):.3g})"
+    if len(errors) == 1:
+        return f"{text} (one seed)"
+    return f"{text} ({len(errors)} seeds, {min(errors):.3g}-{max(errors):.3g})"
 
 
 def draw(found: Cells, path: Path) -> None:
@@ -68,13 +73,13 @@ def draw(found: Cells, path: Path) -> None:
         1, len(problems), figsize=(3.2 * len(problems), 3.2), squeeze=False, layout="constrained"
     )
     for panel, problem in zip(panels[0], problems, strict=True):
-        for colour, name in enumerate((WAVELIT, *RIVALS)):
+        for colour, name in enumerate((*OURS, *RIVALS)):
             for seed, record in enumerate(found.get((problem, name), [])):
                 errors = [math.nan if e is None else e for e in record["nrmse_by_step"]]
                 panel.semilogy(
                     range(1, len(errors) + 1),
                     errors,
-                    color="black" if name == WAVELIT else f"C{colour}",
+                    color=_COLOURS.get(name, f"C{colour}"),
                     linewidth=0.8,
                     label=name if seed == 0 else None,
                 )
