@@ -1,5 +1,6 @@
 """The pyramid: what holds for all its weights, and that each knob does what it says."""
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -125,4 +126,6 @@ def test_scales_of_their_own_with_the_same_weights_are_the_shared_ones() -> None
 
 def test_a_configuration_survives_being_written() -> None:
     config = replace(BASE, attention=True)
-    assert PyramidConfig.from_dict(config.as_dict()) == config
+    written = json.loads(json.dumps(config.as_dict()))
+    assert written == config.as_dict()
+    assert PyramidConfig.from_dict(written) == config
