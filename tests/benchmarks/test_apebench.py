@@ -138,6 +138,20 @@ def test_the_table_is_of_the_last_size_of_ours_and_says_of_how_many_seeds() -> N
     assert row == f"| burgers | {' | '.join(cells)} | inf (2 seeds, 0.5-inf) |  |  |  |"
 
 
+def test_the_plot_names_what_is_in_any_panel_and_keeps_them_apart() -> None:
+    """Also a network that is not in the first one."""
+    names = [WAVELIT, *reversed(RIVALS), PYRAMID]
+    found = {}
+    for problem, name in zip(("burgers", *["korteweg-de-vries"] * 6), names, strict=True):
+        found[problem, name] = [Run(problem, name, 0).record([0.1, 0.2])]
+    figure = table.figure_of(found)
+    assert [panel.get_title() for panel in figure.axes] == ["burgers", "korteweg-de-vries"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*OURS, *RIVALS]
+    looks = {(line.get_color(), line.get_linestyle()) for line in legend.get_lines()}
+    assert len(looks) == len(names)
+
+
 def test_the_readme_holds_the_table_of_the_runs() -> None:
     text = README.read_text(encoding="utf-8")
     assert table.with_table(text, read_lines(RUNS)) == text
