@@ -6,10 +6,20 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.apebench.protocol import PROBLEMS, RIVALS, WAVELIT, Record
+from benchmarks.apebench.protocol import OURS, PROBLEMS, PYRAMID, RIVALS, WAVELIT, Record
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 BEGIN, END = "<!-- results: apebench -->", "<!-- end of results: apebench -->"
+
+_STYLES: Mapping[str, dict[str, Any]] = {
+    WAVELIT: {"color": "black"},
+    PYRAMID: {"color": "black", "linestyle": "--"},
+    **{name: {"color": f"C{number}"} for number, name in enumerate(RIVALS)},
+}
 
 Cells = Mapping[tuple[str, str], list[Record]]
 
@@ -17,7 +27,7 @@ Cells = Mapping[tuple[str, str], list[Record]]
 def publish(records: Sequence[Record], readme: Path, plot: Path) -> None:
     """Write the table between its markers in a file, and the plot."""
     readme.write_text(with_table(readme.read_text(encoding="utf-8"), records), encoding="utf-8")
-    draw(cells(records), plot)
+    figure_of(cells(records)).savefig(plot, dpi=150)
 
 
 def with_table(text: str, records: Sequence[Record]) -> str:
@@ -27,18 +37,19 @@ def with_table(text: str, records: Sequence[Record]) -> str:
 
 
 def cells(records: Sequence[Record]) -> Cells:
-    """Return the records of each problem and network; of waveliT those of its last size."""
-    last = {r["problem"]: r["config"] for r in records if r["network"] == WAVELIT}
+    """Return the records of each problem and network; of ours those of their last size."""
+    last = {(r["problem"], r["network"]): r["config"] for r in records if r["network"] in OURS}
     found: dict[tuple[str, str], list[Record]] = {}
     for record in records:
-        if record["network"] != WAVELIT or record["config"] == last[record["problem"]]:
-            found.setdefault((record["problem"], record["network"]), []).append(record)
+        of = (record["problem"], record["network"])
+        if record["config"] == last.get(of, record["config"]):
+            found.setdefault(of, []).append(record)
     return found
 
 
 def markdown(found: Cells) -> str:
     """Return means over the seeds of the geometric mean of steps 1-100, and the extremes."""
-    names = (WAVELIT, *RIVALS)
+    names = (*OURS, *RIVALS)
     lines = ["| problem | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
     for problem in PROBLEMS:
         row = [_cell(found.get((problem, name), [])) for name in names]
@@ -53,34 +64,29 @@ def _cell(records: Sequence[Record]) -> str:
     kept = (r["geometric_mean_nrmse_steps_1_100"] for r in records)
     errors = [math.inf if error is None else error for error in kept]
     text = f"{statistics.mean(errors):.3g}"
-    return text if len(errors) == 1 else f"{text} ({min(errors):.3g}-{max(errors):.3g})"
+    if len(errors) == 1:
+        return f"{text} (one seed)"
+    return f"{text} ({len(errors)} seeds, {min(errors):.3g}-{max(errors):.3g})"
 
 
-def draw(found: Cells, path: Path) -> None:
-    """Write the error of every step, one panel a problem, the seeds as thin lines."""
-    import matplotlib as mpl
-
-    mpl.use("agg")
-    import matplotlib.pyplot as plt
+def figure_of(found: Cells) -> Figure:
+    """Return the error of every step, one panel a problem, a line for each seed."""
+    from matplotlib.figure import Figure
 
     problems = [p for p in PROBLEMS if any(problem == p for problem, _ in found)]
-    figure, panels = plt.subplots(
-        1, len(problems), figsize=(3.2 * len(problems), 3.2), squeeze=False, layout="constrained"
-    )
-    for panel, problem in zip(panels[0], problems, strict=True):
-        for colour, name in enumerate((WAVELIT, *RIVALS)):
-            for seed, record in enumerate(found.get((problem, name), [])):
+    figure = Figure(figsize=(3.2 * len(problems), 3.2), layout="constrained")
+    panels = figure.subplots(1, len(problems), sharey=True, squeeze=False)[0]
+    lines = {}
+    for panel, problem in zip(panels, problems, strict=True):
+        for name, style in _STYLES.items():
+            for record in found.get((problem, name), []):
                 errors = [math.nan if e is None else e for e in record["nrmse_by_step"]]
-                panel.semilogy(
-                    range(1, len(errors) + 1),
-                    errors,
-                    color="black" if name == WAVELIT else f"C{colour}",
-                    linewidth=0.8,
-                    label=name if seed == 0 else None,
-                )
-        panel.set(title=problem, xlabel="step", ylim=(1e-4, 2))
-    panels[0][0].set_ylabel("mean nRMSE")
-    handles, labels = panels[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
+                steps = range(1, len(errors) + 1)
+                lines[name] = panel.semilogy(steps, errors, linewidth=0.8, **style)[0]
+        panel.set_title(problem, fontsize="medium")
+        panel.set(xlabel="step", ylim=(1e-5, 2))
+    panels[0].set_ylabel("mean nRMSE")
+    shown = [name for name in _STYLES if name in lines]
+    handles = [lines[name] for name in shown]
+    figure.legend(handles, shown, loc="outside lower center", ncols=len(shown))
+    return figure

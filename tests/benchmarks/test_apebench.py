@@ -1,6 +1,7 @@
 """The comparison on APEBench: metric, schedule, and that what is done is not done again."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,9 @@ import torch
 from benchmarks.apebench import table, wavelit
 from benchmarks.apebench.__main__ import RUNS, plan
 from benchmarks.apebench.protocol import (
+    OURS,
     PROBLEMS,
+    PYRAMID,
     RATE,
     RIVALS,
     WAVELIT,
@@ -23,9 +26,9 @@ from benchmarks.apebench.protocol import (
     rate_at,
     save,
 )
+from benchmarks.apebench.pyramid import Pyramid
 from benchmarks.tables import README
 from wavelit_plugin.compare.notebook import read_lines
-from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 
 RUN = Run("burgers", "Conv;34;10;relu", 0)
 
@@ -66,18 +69,36 @@ def test_a_run_is_done_once_and_again_with_another_configuration(tmp_path: Path)
     assert list(missing([other], path, locks)) == [other]
 
 
-def test_all_six_networks_are_planned_the_first_seeds_first() -> None:
-    runs = plan(list(PROBLEMS), [WAVELIT, *RIVALS], list(range(5)))
+def test_all_networks_are_planned_the_first_seeds_first() -> None:
+    runs = plan(list(PROBLEMS), [*OURS, *RIVALS], list(range(5)))
     seeds = [run.seed for run in runs]
     assert seeds == sorted(seeds)
-    assert len(runs) == len(PROBLEMS) * (5 + 3 * len(RIVALS))
+    assert len(runs) == len(PROBLEMS) * (5 * len(OURS) + 3 * len(RIVALS))
 
 
-def test_wavelit_is_no_larger_than_the_others_in_1d() -> None:
+@pytest.mark.parametrize("network", OURS)
+def test_ours_are_no_larger_than_the_others_in_1d(network: str) -> None:
+    u, after = torch.randn(2, 3, 1, 16)
     for problem, (_, changes) in PROBLEMS.items():
         if not changes:
-            model = WaveLiT(WaveLiTConfig.from_dict(wavelit.config_of(problem)))
-            assert sum(p.numel() for p in model.parameters()) <= wavelit.LARGEST
+            config = wavelit.config_of(problem, network)
+            model = wavelit.fitted(Run(problem, network, 0, config), u, after)
+            assert wavelit.size(model) <= wavelit.LARGEST
+
+
+def test_the_pyramid_of_any_knobs_is_the_widest_that_is_allowed() -> None:
+    for knobs in ({}, {"scales": 3, "attention": True}):
+        chosen = wavelit.largest_pyramid(**knobs)
+        wider = replace(chosen, features=chosen.features + 2)
+        assert wavelit.size(Pyramid(chosen)) <= wavelit.LARGEST < wavelit.size(Pyramid(wider))
+
+
+@pytest.mark.parametrize("network", [*OURS, RIVALS[0]])
+def test_a_run_is_known_again_by_its_record(network: str, tmp_path: Path) -> None:
+    """A configuration that is not the same after it was a line of JSON would be run for ever."""
+    (run,) = plan(["burgers"], [network], [0])
+    save(run.record([0.1]), tmp_path / "runs.jsonl", tmp_path)
+    assert not list(missing([run], tmp_path / "runs.jsonl", tmp_path))
 
 
 def test_training_learns_a_law_and_rolls_it_out() -> None:
@@ -101,17 +122,34 @@ def _record(network: str, seed: int, error: float | None, **config: Any) -> Reco
     return {**made, "geometric_mean_nrmse_steps_1_100": error}
 
 
-def test_the_table_is_of_the_last_size_of_wavelit_and_of_all_seeds() -> None:
+def test_the_table_is_of_the_last_size_of_ours_and_says_of_how_many_seeds() -> None:
     records = [
         _record(WAVELIT, 0, 0.9, width=8),
         _record(WAVELIT, 0, 0.1, width=16),
         _record(WAVELIT, 1, 0.3, width=16),
+        _record(PYRAMID, 0, 0.8, scales=1),
+        _record(PYRAMID, 0, 0.7, scales=2),
         _record(RIVALS[0], 0, 0.5),
         _record(RIVALS[1], 0, 0.5),
         _record(RIVALS[1], 1, None),
     ]
     *_, row = table.markdown(table.cells(records)).splitlines()
-    assert row == "| burgers | 0.2 (0.1-0.3) | 0.5 | inf (0.5-inf) |  |  |  |"
+    cells = ["0.2 (2 seeds, 0.1-0.3)", "0.7 (one seed)", "0.5 (one seed)"]
+    assert row == f"| burgers | {' | '.join(cells)} | inf (2 seeds, 0.5-inf) |  |  |  |"
+
+
+def test_the_plot_names_what_is_in_any_panel_and_keeps_them_apart() -> None:
+    """Also a network that is not in the first one."""
+    names = [WAVELIT, *reversed(RIVALS), PYRAMID]
+    found = {}
+    for problem, name in zip(("burgers", *["korteweg-de-vries"] * 6), names, strict=True):
+        found[problem, name] = [Run(problem, name, 0).record([0.1, 0.2])]
+    figure = table.figure_of(found)
+    assert [panel.get_title() for panel in figure.axes] == ["burgers", "korteweg-de-vries"]
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [*OURS, *RIVALS]
+    looks = {(line.get_color(), line.get_linestyle()) for line in legend.get_lines()}
+    assert len(looks) == len(names)
 
 
 def test_the_readme_holds_the_table_of_the_runs() -> None:
