@@ -70,14 +70,14 @@ def _config(facts: dict[str, Any], core: dict[str, Any], path: Path) -> WaveLiTC
         preset = str(knobs.pop("preset", "waveliT"))
     if preset == MAXWELL:
         preset = "waveliT"
-    if preset not in PRESETS or "statistics.output_mean" not in core:
+    if preset not in PRESETS or "normalizer.output_mean" not in core:
         raise ConfigError(
             f"{path} holds PDEArena's {name}, and only waveliT is rebuilt from its name; give "
             "--build"
         )
     # its conditioned models have one frame in and one out, and do not say so
     future, frames = int(facts.get("time_future", 1)), int(facts.get("time_history", 1))
-    fields = len(core["statistics.output_mean"]) // future
+    fields = len(core["normalizer.output_mean"]) // future
     given = {k: v for k, v in knobs.items() if k in WaveLiTConfig.__dataclass_fields__}
     if name.endswith(_PERIODIC):
         given.setdefault("boundary", "periodic")
@@ -88,7 +88,7 @@ def _config(facts: dict[str, Any], core: dict[str, Any], path: Path) -> WaveLiTC
         **{
             "ndim": len(core["normalizer.training_grid"]),
             "residual": "on",
-            "conditions": len(core["condition.mean"]) if "condition.mean" in core else 0,
+            "conditions": len(core["normalizer.condition_mean"]),
             "layout": ChannelLayout(frames=frames, fields=fields, frames_out=future),
             **given,
         },

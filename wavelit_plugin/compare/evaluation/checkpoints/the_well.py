@@ -106,7 +106,7 @@ def _config(
 ) -> WaveLiTConfig:
     knobs, loaded = dict(facts["model"]), facts["data"]
     kind = str(knobs.get("_target_"))
-    if not kind.endswith(".WaveLiTModel") or "statistics.output_mean" not in core:
+    if not kind.endswith(".WaveLiTModel") or "normalizer.output_mean" not in core:
         raise ConfigError(
             f"{path} holds The Well's {kind.rpartition('.')[2]}, and only waveliT is rebuilt from "
             "its configuration; give --build"
@@ -116,8 +116,8 @@ def _config(
             f"{path} predicts normalised changes (DeltaWellDataset), which are not put together "
             "here; wrap it in a module that returns the next frame and give that by --build"
         )
-    frames, fields = int(loaded["n_steps_input"]), len(core["statistics.output_mean"])
-    channels = len(core["statistics.input_mean"])
+    frames, fields = int(loaded["n_steps_input"]), len(core["normalizer.output_mean"])
+    channels = len(core["normalizer.input_mean"])
     given = {
         key: value
         for key, value in knobs.items()
