@@ -53,7 +53,8 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         DataError: the disk does not take it.
     """
-    draft = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    # with a dot inside, since torch.save takes what is before the last one for a name
+    draft = path.with_name(f".partial-{os.getpid()}.{path.name}")
     with disk_errors(path):
         try:
             yield draft

@@ -624,9 +624,10 @@ def _check_learnable(
         check_finite(target, "training target")
     moments = (found.inputs.products, found.outputs.products)
     if not all(bool(torch.isfinite(products).all()) for products in moments):
+        most = max(float(t.detach().abs().max()) for t in (u, target) if t is not None)
         raise DataError(
-            f"the squares of the training data are beyond {u.dtype}: values reach "
-            f"{float(u.detach().abs().max()):.1e}; give the data in larger units"
+            f"the squares of the training data are beyond {u.dtype}: values reach {most:.1e}; give "
+            "the data in larger units"
         )
 
 
