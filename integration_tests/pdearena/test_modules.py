@@ -137,7 +137,8 @@ def test_the_target_of_training_sets_the_scales_and_that_of_evaluation_does_not(
     module.eval_step((x, 100 * y))
     assert int(module.model.core.normalizer.inputs.samples) == 0
     module.train()
-    module.train_step((x, 100 * y))
+    loss, _, _ = module.train_step((x, 100 * y))
+    loss.backward()  # which makes a training step of it
     spread = (100 * y).std(dim=(0, 1, 3, 4), unbiased=False)
     _, outer = module.model.core.normalizer.field_scales()
     # of a target that has nothing to do with the input; the vector's components share theirs

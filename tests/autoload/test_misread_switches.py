@@ -231,9 +231,13 @@ class TestACriterionThatCannotBeHad:
         ids=["deactivated", "activated again"],
     )
     def test_the_way_back(self, trainer: Sandbox, again: str) -> None:
-        code = f"{self.record()}import torch, mytrainer.training as t\n{again}\n"
-        done = trainer.run(code + "print(t.Trainer().train(3))", WAVELIT_CRITERION="wavlet")
-        assert done.stdout == "3\n", done.stderr
+        code = f"{self.record()}import torch, mytrainer.training as t\n"
+        # also where somebody has wrapped it in the meantime
+        wrap = "ours = t.Trainer.train\nt.Trainer.train = lambda *given: ours(*given)\n"
+        for between in ("", wrap):
+            ask = f"{code}{between}{again}\nprint(t.Trainer().train(3))"
+            done = trainer.run(ask, WAVELIT_CRITERION="wavlet")
+            assert done.stdout == "3\n", done.stderr
 
 
 def test_every_variable_that_is_read_is_a_switch() -> None:

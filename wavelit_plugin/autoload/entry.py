@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import reduce, wraps
+from functools import reduce
 from importlib import import_module
 from threading import Lock
 from types import ModuleType
@@ -20,6 +20,7 @@ from wavelit_plugin.autoload.records import (
     Refusal,
     Registration,
     State,
+    wrap_method,
 )
 from wavelit_plugin.autoload.switches import (
     CRITERION,
@@ -247,19 +248,11 @@ def bar(module: ModuleType, address: str, message: str) -> Callable[[], object]:
         AttributeError: there is no such function.
     """
     *owners, name = address.split(".")
-    owner = reduce(getattr, owners, module)
-    original = getattr(owner, name)
 
-    @wraps(original)
     def refuse(*_args: Any, **_kwargs: Any) -> NoReturn:
         from wavelit_plugin.errors import ConfigError
 
         raise ConfigError(message)
 
-    setattr(owner, name, refuse)
-
-    def undo() -> None:
-        if getattr(owner, name) is refuse:
-            setattr(owner, name, original)
-
-    return undo
+    owner = reduce(getattr, owners, module)
+    return wrap_method(owner, name, lambda _original: refuse, name=address).undo

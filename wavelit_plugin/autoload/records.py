@@ -135,9 +135,13 @@ def add_key(
 
 
 def wrap_method(
-    owner: type, method: str, wrap: Callable[[Callable[..., Any]], Callable[..., Any]], *, name: str
+    owner: object,
+    method: str,
+    wrap: Callable[[Callable[..., Any]], Callable[..., Any]],
+    *,
+    name: str,
 ) -> Registration:
-    """Put ``wrap(original)`` in the place of a method of a host's class.
+    """Put ``wrap(original)`` in the place of a method of a host's class, or a module's function.
 
     The undo restores what was there. Where somebody has wrapped ours since, theirs stays, and ours
     does from then on what the original does.
