@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from wavelit_plugin.errors import ConfigError, DataError
+from wavelit_plugin.errors import ConfigError, DataError, WavelitError
 
 _ADVICE = {
     errno.EEXIST: "there is a file where a folder is wanted, use another path",
@@ -44,6 +45,28 @@ def disk_errors(place: Path) -> Iterator[None]:
 
 
 @contextmanager
+def content_errors(path: Path, advice: str) -> Iterator[None]:
+    """Turn what the block raises about the content of a file into a DataError that names it.
+
+    For files that others wrote: whatever is in them, and wherever it is noticed.
+    """
+    try:
+        yield
+    except WavelitError:
+        raise
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RuntimeError,
+        TypeError,
+        ValueError,
+    ) as error:
+        told = " ".join(f"{type(error).__name__}: {error}".split("\n")[0].split())
+        raise DataError(f"{path} holds something else than it should ({told}); {advice}") from error
+
+
+@contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """Yield where to write what is to be at ``path``: it appears there complete or not at all.
 
@@ -76,6 +99,14 @@ def make_folder(path: Path) -> None:
     """Make a folder and those that it is in, where they are missing; DataError if it cannot be."""
     with disk_errors(path):
         path.mkdir(parents=True, exist_ok=True)
+
+
+def memory() -> int:
+    """Return the bytes of this machine's memory; far too many where they cannot be told."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return sys.maxsize
 
 
 @contextmanager

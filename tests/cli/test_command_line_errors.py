@@ -131,6 +131,25 @@ class TestGroup:
         assert main(["doctor"]) == 130
         assert capsys.readouterr().err.split("\n") == ["", "wavelit: interrupted", ""]
 
+    @pytest.mark.parametrize(
+        "error",
+        [
+            MemoryError(),
+            RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 8 bytes\nat"),
+            RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"),
+        ],
+    )
+    def test_too_little_memory_is_one_line(
+        self,
+        error: Exception,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        self.raising(error, monkeypatch)
+        assert main(["doctor"]) == 1
+        line = only_line(capsys.readouterr().err)
+        assert line.startswith("wavelit: error: there is not enough memory; ask for less")
+
     def test_a_fault_of_ours_keeps_its_traceback(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.raising(ZeroDivisionError(), monkeypatch)
         with pytest.raises(ZeroDivisionError):

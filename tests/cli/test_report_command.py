@@ -61,6 +61,24 @@ def test_a_folder_without_a_comparison_is_refused_in_one_line(
     assert "holds no comparison" in line
 
 
+@pytest.mark.parametrize(
+    ("name", "folder_there", "told"),
+    [
+        ("figures", False, "there is a file where a folder is wanted"),
+        ("report.html", True, "there is a folder where a file is wanted"),
+    ],
+)
+def test_what_is_in_the_way_is_named_in_one_line(
+    folder: Path, name: str, *, folder_there: bool, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / name
+    path.mkdir() if folder_there else path.touch()
+    assert main(["report", str(folder)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"wavelit: error: cannot use {path}: ")
+    assert told in line
+
+
 def test_a_comparison_without_a_finished_run_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -21,7 +21,7 @@ def test_a_budget_that_is_no_whole_number_of_epochs_is_refused(steps: int, advic
 
 
 def test_a_batch_without_samples_is_refused() -> None:
-    with pytest.raises(ConfigError, match="batch_size must be at least 1"):
+    with pytest.raises(ConfigError, match="batch_size must be an integer of at least 1"):
         Budget(batch_size=0)
 
 

@@ -1,7 +1,9 @@
 """The records of finished runs: what survives a kill, and what a row says of several seeds."""
 
+import errno
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -87,6 +89,25 @@ def test_a_line_that_was_cut_off_is_dropped_and_the_next_one_is_whole(
     assert read_lines(path) == ({"number": 1},)
     append_line(path, {"number": 3})
     assert read_lines(path) == ({"number": 1}, {"number": 3})
+
+
+def test_a_full_disk_is_one_error_and_what_is_finished_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / RUNS
+    append_line(path, {"n": 1})
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(DataError, match="No space left on device; free some room"):
+            append_line(path, {"n": 2})
+    path.write_bytes(path.read_bytes()[:-3])  # what of the line the disk did not take
+    assert read_lines(path) == ({"n": 1},)
+    append_line(path, {"n": 3})
+    assert read_lines(path) == ({"n": 1}, {"n": 3})
 
 
 def test_a_damaged_line_among_finished_ones_is_named(tmp_path: Path) -> None:

@@ -3,8 +3,11 @@
 import errno
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import filelock
 import pytest
@@ -297,6 +300,46 @@ def test_two_sizes_can_be_made_at_once(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 2 * 4
 
 
+@pytest.mark.parametrize(
+    ("name", "there", "told"),
+    [
+        ("memory", 1000, r"one trajectory takes .* GB and there are 1e-06; use a smaller size"),
+        ("disk_usage", SimpleNamespace(free=1000), r"the data take .*; use fewer trajectories or"),
+    ],
+)
+def test_what_cannot_fit_is_refused_before_it_is_simulated(
+    name: str,
+    there: object,
+    told: str,
+    tmp_path: Path,
+    simulated: list[object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(make, name, lambda *_: there)
+        with pytest.raises(DataError, match=told):
+            make_dataset(request(tmp_path))
+    assert not simulated
+    assert list(tmp_path.iterdir()) == []
+    assert not make_dataset(request(tmp_path)).already_complete
+
+
+def test_the_room_that_is_asked_for_is_what_is_needed_at_least(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The fields of what is written; so no run that could end is refused."""
+    report = make_dataset(request(tmp_path / "first", trajectories=40, frames=6))
+    stored = 4 * 3 * 6 * 16**2 * 50  # bytes, fields, frames, points, trajectories of both splits
+    for free, fits in ((stored, True), (stored - 1, False)):
+        monkeypatch.setattr(make, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        if fits:
+            make_dataset(request(tmp_path / "second", trajectories=40, frames=6))
+        else:
+            with pytest.raises(DataError, match="the data take"):
+                make_dataset(request(tmp_path / "third", trajectories=40, frames=6))
+    assert stored < report.bytes
+
+
 def test_an_error_of_the_progress_callback_is_not_ours(tmp_path: Path) -> None:
     def closed_pipe(done: int, total: int, what: str) -> None:
         raise BrokenPipeError
@@ -335,3 +378,15 @@ def test_float64_simulations_are_written_as_float32(tmp_path: Path) -> None:
     make_dataset(request(tmp_path, dtype="float64"))
     data = torch.load(tmp_path / NAMES[0], weights_only=True)
     assert data["x"].dtype == data["y"].dtype == torch.float32
+
+
+def test_the_same_request_gives_the_same_bytes_in_another_process(tmp_path: Path) -> None:
+    """So that a data set can be known by its hash."""
+    make_dataset(request(tmp_path / "here"))
+    code = (
+        "import sys, pathlib; from wavelit_plugin.data import *; make_dataset(DataRequest(size=16,"
+        "trajectories=5, frames=3, seed=4, out=pathlib.Path(sys.argv[1])))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "there")], check=True, timeout=120)
+    made = [hashes(tmp_path / name) for name in ("here", "there")]
+    assert {name: made[0][name] for name in NAMES} == {name: made[1][name] for name in NAMES}

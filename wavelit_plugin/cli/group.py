@@ -74,6 +74,18 @@ class LazyGroup(Group):
             if error.errno == errno.EPIPE:
                 raise  # the reader of our output went away, which click ends quietly
             raise user_error(error) from error
+        except (MemoryError, RuntimeError) as error:
+            if _is_out_of_memory(error):
+                told = " ".join(str(error).split("\n")[0].split())
+                raise UserError(f"there is not enough memory; ask for less ({told})") from error
+            raise
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    said = str(error).lower()  # torch has a type of its own for GPUs only
+    return isinstance(error, MemoryError) or any(
+        words in said for words in ("out of memory", "not enough memory", "allocate memory")
+    )
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

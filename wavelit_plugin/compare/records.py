@@ -9,6 +9,8 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from wavelit_plugin.data.records import check_at_least
+from wavelit_plugin.data.simulation import check_seed
 from wavelit_plugin.errors import ConfigError
 from wavelit_plugin.shapes import Field
 
@@ -66,8 +68,8 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("steps", "epoch_steps", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+            check_at_least(name, getattr(self, name), 1)
+        check_seed(self.seed)
         if self.steps % self.epoch_steps:
             near = max(round(self.steps / self.epoch_steps), 1) * self.epoch_steps
             raise ConfigError(

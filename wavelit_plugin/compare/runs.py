@@ -18,6 +18,7 @@ from wavelit_plugin.compare.notebook import read_lines, read_whole
 from wavelit_plugin.compare.run_record import RunRecord, Spectrum
 from wavelit_plugin.compare.student import student_t
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.files import content_errors
 
 __all__ = [
     "FORMAT",
@@ -147,9 +148,10 @@ def load_comparison(folder: Path) -> Comparison:
             f"{path} has format {plan.get('format')!r}, this version reads {FORMAT}; make the "
             "comparison again"
         )
-    lines = read_lines(folder / RUNS)
-    runs = (RunRecord.from_plain(line) for line in lines)
-    return Comparison(plan=plan, runs=tuple(r for r in runs if r.settings == plan["settings"]))
+    with content_errors(folder, "make the comparison again, in another folder"):
+        runs = [RunRecord.from_plain(line) for line in read_lines(folder / RUNS)]
+        settings = plan["settings"]
+        return Comparison(plan=plan, runs=tuple(run for run in runs if run.settings == settings))
 
 
 def samples_path(folder: Path, label: str, learning_rate: float | None) -> Path:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import torch
@@ -23,7 +24,7 @@ from wavelit_plugin.data.store import (
 )
 from wavelit_plugin.data.writers.base import Source
 from wavelit_plugin.errors import DataError
-from wavelit_plugin.files import disk_errors, locked
+from wavelit_plugin.files import disk_errors, locked, memory
 
 
 def make_dataset(request: DataRequest, progress: Progress | None = None) -> DataReport:
@@ -68,6 +69,8 @@ def _make(request: DataRequest, progress: Progress) -> tuple[bool, dict[str, Any
             return False, finished
     if not (request.overwrite or workshop.publishing):
         check_target(request.out, (*names, metadata))
+    if not workshop.publishing:
+        _check_room(request, workshop)
     workshop.open()
     if not workshop.publishing:
         _simulate(request, workshop, progress)
@@ -106,6 +109,31 @@ def _finished(request: DataRequest, metadata: str) -> dict[str, Any] | None:
                 f"folder"
             )
     return facts
+
+
+def _check_room(request: DataRequest, workshop: Workshop) -> None:
+    """Raise DataError where memory or disk cannot hold even the numbers themselves."""
+    problem, setup = request.problem_record(), request.setup()
+    fields = 4 * len(problem.fields)  # bytes of a point, float32
+    stored = fields * setup.frames * setup.size**problem.ndim
+    simulated = fields * (setup.size * setup.oversample) ** problem.ndim
+    needed = stored * sum(request.counts().values())
+    with disk_errors(request.out):
+        used = size_in_bytes(workshop.folder) if workshop.folder.exists() else 0
+        free = disk_usage(request.out).free + used
+    for what, asked, there, instead in (
+        (
+            "one trajectory takes",
+            stored + simulated,
+            memory(),
+            "a smaller size, oversample or frames",
+        ),
+        ("the data take", needed, free, "fewer trajectories or frames, or another disk"),
+    ):
+        if asked > there:
+            raise DataError(
+                f"{what} {asked / 1e9:.3g} GB and there are {there / 1e9:.3g}; use {instead}"
+            )
 
 
 def _ranges(request: DataRequest, split: str) -> list[range]:

@@ -12,6 +12,8 @@ from wavelit_plugin.errors import ConfigError, unknown_name
 
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 SMALLEST_SIZE = 16
+MOST = 10**9
+"""More of anything is a misprint."""
 
 
 class Trajectories(NamedTuple):
@@ -133,17 +135,19 @@ class Problem:
 
 
 def check_at_least(name: str, value: int, least: int) -> None:
-    """Raise ConfigError unless ``value`` is an integer of at least ``least``."""
+    """Raise ConfigError unless ``value`` is an integer of at least ``least``, and no misprint."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"{name} must be an integer of at least {least}, got {value!r}")
+    if value > MOST:
+        raise ConfigError(f"{name} must be at most {MOST}, got {value}")
 
 
 def check_device(device: str, *, dtype: torch.dtype) -> None:
     """Raise ConfigError unless a number can be kept on ``device``."""
     try:
         float(torch.ones((), device=torch.device(device), dtype=dtype))
-    # torch reports a back end that it was built without as an AssertionError, and a precision
-    # that a back end lacks as a TypeError
-    except (RuntimeError, AssertionError, TypeError) as error:
+    # torch reports a back end that it was built without as an AssertionError or an ImportError,
+    # and a precision that a back end lacks as a TypeError
+    except (RuntimeError, AssertionError, ImportError, TypeError) as error:
         reason = str(error).split("\n", maxsplit=1)[0]
         raise ConfigError(f"device {device!r} cannot be used ({reason}); use 'cpu'") from error

@@ -101,8 +101,8 @@ def save_tensors(content: dict[str, object], path: Path) -> None:
         DataError: the disk does not take it (torch reports this as a RuntimeError).
     """
     try:
-        with whole(path) as draft:
-            torch.save(content, draft)
+        with whole(path) as draft, draft.open("wb") as file:
+            torch.save(content, file)  # given a name, it would be in the bytes
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise DataError(f"cannot write {path} ({reason}); free some room on the disk") from error

@@ -93,7 +93,8 @@ def read_file(
                 raise DataError(f"{what}; check the path")
             held = path.read_bytes()  # safetensors opens no file whose name is no text
         tensors = load(held)
-        return parse(_content(path, _metadata(held), key)), tensors
+        with files.content_errors(path, "save the model again"):
+            return parse(_content(path, _metadata(held), key)), tensors
     except SafetensorError as error:
         raise DataError(
             f"{path} is not a complete safetensors file ({error}); copy it again or use another"

@@ -9,7 +9,7 @@ from typing import Any
 from wavelit_plugin.compare.evaluation.scores import Scores
 from wavelit_plugin.compare.notebook import append_line, read_lines, read_whole, write_whole
 from wavelit_plugin.errors import ConfigError, DataError
-from wavelit_plugin.files import disk_errors
+from wavelit_plugin.files import content_errors, disk_errors
 
 PLAN, LINES = "evaluation.json", "trajectories.jsonl"
 
@@ -52,19 +52,13 @@ class Ledger:
 
     def read(self) -> dict[int, Found]:
         """Return the scores of finished trajectories, by their number."""
-        try:
+        with content_errors(self._lines, "start again with --overwrite"):
             return {
                 int(line["trajectory"]): {
                     name: Scores.from_plain(values) for name, values in line["predictors"].items()
                 }
                 for line in read_lines(self._lines)
             }
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            if isinstance(error, DataError):
-                raise
-            raise DataError(
-                f"{self._lines} is damaged ({error!r}); start again with --overwrite"
-            ) from error
 
 
 def _check_same(folder: Path, there: Mapping[str, Any], plan: Mapping[str, Any]) -> None:

@@ -23,7 +23,10 @@ from wavelit_plugin.compare.training import draw_batches, rate_factor
 from wavelit_plugin.compare.transfer.subjects import Subject
 from wavelit_plugin.data.store import load_tensors, save_tensors
 from wavelit_plugin.errors import ConfigError, DataError
+from wavelit_plugin.files import content_errors
 from wavelit_plugin.model import JointWaveLiT
+
+_AGAIN = "delete it to start again"
 
 Report = Callable[[float, float], object]
 """Told the share of the steps that is done, 0 to 1, and the training loss."""
@@ -199,9 +202,10 @@ class _Run:
                 f"{path} is of a training with other settings ({state['course']}); delete it to "
                 "start again"
             )
-        self.joint.load_state_dict(state["model"])
-        self.descent.optimizer.load_state_dict(state["optimizer"])
-        self.losses, self.seconds = list(state["losses"]), float(state["seconds"])
+        with content_errors(path, _AGAIN):
+            self.joint.load_state_dict(state["model"])
+            self.descent.optimizer.load_state_dict(state["optimizer"])
+            self.losses, self.seconds = list(state["losses"]), float(state["seconds"])
 
     def outcome(self) -> Outcome:
         return Outcome(
@@ -213,9 +217,8 @@ class _Run:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    advice = "delete it to start again"
-    state = load_tensors(path, advice=advice)
+    state = load_tensors(path, advice=_AGAIN)
     missing = {"course", "model", "optimizer", "losses", "seconds"} - set(state)
     if missing:
-        raise DataError(f"{path} lacks {', '.join(sorted(missing))}; {advice}")
+        raise DataError(f"{path} lacks {', '.join(sorted(missing))}; {_AGAIN}")
     return state

@@ -12,11 +12,12 @@ from typing import Any
 
 from wavelit_plugin.compare.notebook import append_line, read_lines, read_whole, write_whole
 from wavelit_plugin.errors import ConfigError, DataError
-from wavelit_plugin.files import make_folder
+from wavelit_plugin.files import content_errors, make_folder
 
 PLAN, TRAININGS, CELLS, MODELS = "plan.json", "trainings.jsonl", "cells.jsonl", "models"
 
 FORMAT = 1
+_AGAIN = "delete the file and start again"
 
 DECIDES = ("format", "data", "model", "training", "waves", "flows", "versions")
 """The facts of a plan that the numbers depend on; the others are told, not compared."""
@@ -97,13 +98,15 @@ class Ledger:
 
     def trainings(self) -> dict[tuple[str, int], TrainingLine]:
         """Return the finished trainings by lesson and seed."""
-        lines = (training_from(line) for line in self._lines(TRAININGS))
-        return {(line.lesson, line.seed): line for line in lines}
+        with content_errors(self.folder / TRAININGS, _AGAIN):
+            lines = [training_from(line) for line in self._lines(TRAININGS)]
+            return {(line.lesson, line.seed): line for line in lines}
 
     def cells(self) -> dict[tuple[str, str, int], CellLine]:
         """Return the finished cells by data set, column and seed."""
-        lines = (cell_from(line) for line in self._lines(CELLS))
-        return {(line.data_set, line.column, line.seed): line for line in lines}
+        with content_errors(self.folder / CELLS, _AGAIN):
+            lines = [cell_from(line) for line in self._lines(CELLS)]
+            return {(line.data_set, line.column, line.seed): line for line in lines}
 
     def add(self, line: TrainingLine | CellLine) -> None:
         """Keep a finished training, whose model is written already, or a finished cell."""
@@ -139,8 +142,7 @@ def _of(line: Mapping[str, Any], kind: type, **changed: object) -> dict[str, Any
     names = set(kind.__annotations__)
     if not names <= set(line):
         raise DataError(
-            f"a line of the folder lacks {', '.join(sorted(names - set(line)))}; delete the file "
-            "and start again"
+            f"a line of the folder lacks {', '.join(sorted(names - set(line)))}; {_AGAIN}"
         )
     return {**{name: line[name] for name in names}, **changed}
 

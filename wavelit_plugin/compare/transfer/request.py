@@ -29,6 +29,8 @@ COLUMNS: Mapping[str, str] = {
 }
 """The columns of the matrix and what they are."""
 
+_WIDEST = 2**14
+
 
 @dataclass(frozen=True, kw_only=True)
 class TransferRequest:
@@ -83,6 +85,8 @@ class TransferRequest:
         for column in self.columns:
             if column not in COLUMNS:
                 raise unknown_name("column", column, COLUMNS)
+        if self.width is not None and (self.width % 2 or not 2 <= self.width <= _WIDEST):
+            raise ConfigError(f"width must be even and from 2 to {_WIDEST}, got {self.width}")
         self._check_positive()
         check_device(self.device, dtype=DTYPES["float32"])
 

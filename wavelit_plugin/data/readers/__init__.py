@@ -9,6 +9,7 @@ from wavelit_plugin.data.readers.neuraloperator import NEURALOPERATOR
 from wavelit_plugin.data.readers.pdearena_hdf5 import PDEARENA_HDF5
 from wavelit_plugin.data.readers.the_well import THE_WELL
 from wavelit_plugin.errors import DataError, unknown_name
+from wavelit_plugin.files import content_errors, disk_errors
 
 __all__ = ["READERS", "GridData", "Pairs", "Reader", "read_grid_data"]
 
@@ -24,16 +25,19 @@ def read_grid_data(path: Path) -> GridData:
         ConfigError: it holds none of that name; the nearest is shown.
     """
     folder, wanted = (path, None) if path.is_dir() else (path.parent, path.name)
-    if not folder.is_dir():
-        raise DataError(f"{path} does not exist; give a folder of data or the name of a problem")
-    found = {name: reader for reader in READERS for name in reader.names(folder)}
+    readers = READERS if folder.is_dir() else ()
+    found = {name: reader for reader in readers for name in reader.names(folder)}
+    if wanted is not None and not found:
+        what = "is a file" if path.exists() else "does not exist"
+        raise DataError(f"{path} {what}; give a folder of data, or FOLDER/NAME of one in it")
     if wanted is not None and found and wanted not in found:
         raise unknown_name(f"data set in {folder}", wanted, found)
     chosen = [wanted] if wanted in found else list(found)
     if len(chosen) != 1:
         raise DataError(_no_choice(folder, chosen))
     (name,) = chosen
-    return found[name].read(folder, name)
+    with disk_errors(folder / name), content_errors(folder / name, "make or copy the data again"):
+        return found[name].read(folder, name)
 
 
 def _no_choice(folder: Path, names: list[str]) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from wavelit_plugin.data.records import Trajectories, with_parameters
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.files import disk_error
 from wavelit_plugin.shapes import BOUNDARIES, Field
 
 VALIDATION = 0.2
@@ -174,9 +175,12 @@ def read_metadata(path: Path) -> dict[str, Any]:
         facts = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
+    except OSError as error:
+        raise disk_error(path, error) from error
     except ValueError as error:
         raise DataError(f"{path} is damaged ({error}); make the data again") from error
-    return facts if isinstance(facts, dict) and "parameters" in facts else {}
+    known = isinstance(facts, dict) and isinstance(facts.get("parameters"), dict)
+    return facts if known else {}
 
 
 def boundary_of(metadata: dict[str, Any], ndim: int) -> tuple[str, ...]:

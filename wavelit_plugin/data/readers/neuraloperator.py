@@ -130,6 +130,8 @@ def _pairs(path: Path, metadata: Mapping[str, Any], size: int) -> Pairs:
     for key in ("x", "y"):
         if not isinstance(held.get(key), Tensor) or held[key].ndim < 2:
             raise DataError(f"{path} must hold the tensors x and y, (sample, channel, *space)")
+        if held[key].is_complex():
+            raise DataError(f"{path} holds complex numbers; give their parts as two channels")
     squeezed = metadata.get("layout", {}).get("channels_squeezed")
     x, y = (_with_channel(held[key], squeezed, size) for key in ("x", "y"))
     if len(x) != len(y) or x.shape[2:] != y.shape[2:]:
