@@ -19,7 +19,7 @@ from wavelit_plugin.compare.report import write
 from wavelit_plugin.compare.transfer import picture
 from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.errors import HostError
-from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
+from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig, checkpoint
 
 Options = Mapping[str, str]
 
@@ -178,7 +178,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     WaveLiT(config).save(root / "model")
     content = (root / "model").read_bytes()
     (root / "half").write_bytes(content[: len(content) // 2])
-    (root / "other version").write_bytes(content.replace(b'format":"3"', b'format":"1"'))
+    now, other = (f'format":"{version}"'.encode() for version in (checkpoint.FORMAT, "0"))
+    assert now in content
+    (root / "other version").write_bytes(content.replace(now, other))
     torch.save({"weight": torch.zeros(3)}, root / "weights")
     return root
 
