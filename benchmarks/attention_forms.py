@@ -74,8 +74,8 @@ class VariantAttention(nn.Module):
         self.waves = own.waves if waves else None
         self.kernel, self.gate = kernel, gate
 
-    def forward(self, x: Tensor, step: Tensor, places: Places) -> Tensor:
-        """Mix the tokens of (batch, *grid, width), and multiply by a step of each feature."""
+    def forward(self, x: Tensor, places: Places) -> Tensor:
+        """Mix the tokens of (batch, *grid, width)."""
         rotation = (places.cosine.transpose(0, 1), places.sine.transpose(0, 1))
         query, key, value, gate = self.project(x).chunk(4, dim=-1)
         heads = [t.flatten(1, -2).unflatten(-1, (self.heads, -1)) for t in (query, key, value)]
@@ -86,7 +86,7 @@ class VariantAttention(nn.Module):
         if self.waves is not None:
             mixed = mixed + self.waves(value, places.waves)
         # without the gate its share of the projection stays, unused, so all have the same width
-        return self.out(mixed * (1 + gate) if self.gate else mixed, step)
+        return self.out(mixed * (1 + gate) if self.gate else mixed)
 
 
 def attention(kernel: Kernel = centred, **parts: bool) -> Callable[[WaveLiT], None]:

@@ -46,6 +46,15 @@ def test_the_output_depends_on_every_condition_of_its_own_sample(
         assert float(difference[1]) > 1e-6
 
 
+def test_a_batch_without_samples_has_an_output_without_samples(
+    build: Callable[..., WaveLiT], rng: torch.Generator
+) -> None:
+    """A shard of a loader may be empty."""
+    model = build(conditions=2, scales=2)
+    u, condition = double(0, 2, 5, 4, rng=rng), double(0, 2, rng=rng)
+    assert model(u, condition).shape == (0, 1, 5, 4)
+
+
 def test_a_model_without_conditions_takes_none_or_empty_rows(
     build: Callable[..., WaveLiT], rng: torch.Generator
 ) -> None:
@@ -140,16 +149,16 @@ def test_modulation_shifts_stretches_and_gates_both_branches(
     block = Block(WIDTH, 2, 1, boundary, modulated=True).double()
     awake(block)
     assert block.offset is not None
-    places, one = places_of(boundary, grid), torch.ones(WIDTH, dtype=torch.float64)
+    places = places_of(boundary, grid)
     x, modulation = double(3, *grid, WIDTH, rng=rng), double(3, 6, WIDTH, rng=rng)
     actual = block(x, 0, places, modulation)
     for sample in range(3):
         s1, t1, g1, s2, t2, g2 = modulation[sample] + block.offset
         y = x[sample : sample + 1]
         y = y + block.position(y)
-        change = block.attention(s1 + (1 + t1) * block.norms[0](y), one, places)
+        change = block.attention(s1 + (1 + t1) * block.norms[0](y), places)
         y = y + block.steps[0] * (1 + g1) * change
-        change = block.feed_forward(s2 + (1 + t2) * block.norms[1](y), one)
+        change = block.feed_forward(s2 + (1 + t2) * block.norms[1](y))
         y = y + block.steps[1] * (1 + g2) * change
         assert_close(actual[sample : sample + 1], y)
 
@@ -159,11 +168,11 @@ def test_without_modulation_the_branches_are_plain_residuals(
 ) -> None:
     block = Block(WIDTH, 2, 1, ("periodic",), modulated=False).double()
     awake(block)
-    places, one = places_of(("periodic",), (5,)), torch.ones(WIDTH, dtype=torch.float64)
+    places = places_of(("periodic",), (5,))
     x = double(3, 5, WIDTH, rng=rng)
     y = x + block.position(x)
-    y = y + block.steps[0] * block.attention(block.norms[0](y), one, places)
-    y = y + block.steps[1] * block.feed_forward(block.norms[1](y), one)
+    y = y + block.steps[0] * block.attention(block.norms[0](y), places)
+    y = y + block.steps[1] * block.feed_forward(block.norms[1](y))
     assert_close(block(x, 0, places), y)
 
 

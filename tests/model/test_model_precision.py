@@ -47,6 +47,20 @@ def test_autocast_changes_the_prediction_by_little(
     assert relative(out - mean.view(view), expected - mean.view(view)) < BOUND
 
 
+@pytest.mark.parametrize("factor", [1e-6, 1e6])
+def test_units_beyond_half_precision_are_taken(
+    factor: float, build: Callable[..., WaveLiT], rng: torch.Generator
+) -> None:
+    """float16 ends at 65504, and pascals of a weather map do not."""
+    model = build(residual="off", width=32).float()
+    u = factor * torch.randn(4, 2, 8, 8, generator=rng)
+    model.fit_statistics([(u, u[:, :1])])
+    expected = model.eval()(u)
+    with torch.autocast("cpu", dtype=torch.float16):
+        out = model(u)
+    assert relative(out, expected) < BOUND
+
+
 def test_autocast_keeps_the_query_dependent_part_of_attention(rng: torch.Generator) -> None:
     """What attention adds to the mean value is small beside it: all-bf16 loses 40-200 % of it."""
     width, heads, grid = 64, 2, (32, 32)

@@ -10,7 +10,6 @@ from torch import Tensor, nn
 
 from wavelit_plugin.model.convolution import DepthwiseConv
 from wavelit_plugin.model.long_waves import LongWaves
-from wavelit_plugin.model.residual import StepLinear
 from wavelit_plugin.model.rotation import rotate
 from wavelit_plugin.shapes import Boundary, Tokens, full_precision
 
@@ -56,14 +55,14 @@ class LinearAttention(nn.Module):
         self.local = DepthwiseConv(width, boundary)
         self.waves = LongWaves(width, boundary)
         self.gain = nn.Parameter(torch.zeros(width))
-        self.out = StepLinear(width, width)
+        self.out = nn.Linear(width, width)
 
-    def forward(self, x: Tokens, step: Tensor, places: Places) -> Tokens:
-        """Mix the tokens of (batch, *grid, width), and multiply by a step as StepLinear does."""
+    def forward(self, x: Tokens, places: Places) -> Tokens:
+        """Mix the tokens of (batch, *grid, width)."""
         pairs, value, gate = self.features(x)
         mixed = self.attend(pairs, value, places).to(value.dtype)
         placed = self.local(value) + self.waves(value, places.waves) + mixed
-        return self.out(torch.addcmul(placed, placed, gate), step)
+        return self.out(torch.addcmul(placed, placed, gate))
 
     def features(self, x: Tokens) -> tuple[Tensor, Tokens, Tokens]:
         """Return positive queries and keys, values and gate.
@@ -109,7 +108,7 @@ def _attention(pairs: Tensor, value: Tensor, gain: Tensor, rotation: Rotation) -
     tokens, _, features = value.shape[1:]
     mean = value.mean(1, keepdim=True)
     centred = (value - mean).transpose(1, 2)
-    query, key = rotate(pairs, *rotation)
+    query, key = rotate(pairs, *rotation).unbind()
     scaled = (gain * (features**-0.5 / tokens))[:, None]
     mixed = query @ (key.mT @ centred * scaled)
     return torch.addcmul(mean * gain, mixed.transpose(1, 2), _weight(pairs).transpose(1, 2))
@@ -117,6 +116,6 @@ def _attention(pairs: Tensor, value: Tensor, gain: Tensor, rotation: Rotation) -
 
 def _weight(pairs: Tensor) -> Tensor:
     """(batch, head, token, 1): 1 + 1/z."""
-    query, key = pairs
+    query, key = pairs.unbind()
     z = query @ (key.mean(2) * pairs.shape[-1] ** -0.5).unsqueeze(-1)
     return 1 + 1 / (z + _FLOOR)

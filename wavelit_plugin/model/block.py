@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
@@ -12,7 +9,6 @@ from torch import Tensor, nn
 from wavelit_plugin.model.attention import LinearAttention, Places
 from wavelit_plugin.model.convolution import DepthwiseConv
 from wavelit_plugin.model.norm import GroupRMS
-from wavelit_plugin.model.residual import StepLinear
 from wavelit_plugin.shapes import Boundary, Tokens
 
 _FIRST_STEP = 0.5  # of both residual branches
@@ -25,12 +21,12 @@ class GatedFeedForward(nn.Module):
         super().__init__()
         self.expand = nn.Linear(width, 4 * width)
         self.local = DepthwiseConv(4 * width, boundary)
-        self.out = StepLinear(2 * width, width)
+        self.out = nn.Linear(2 * width, width)
 
-    def forward(self, x: Tokens, step: Tensor) -> Tokens:
-        """Mix the features of each token and its neighbours, and multiply as StepLinear does."""
+    def forward(self, x: Tokens) -> Tokens:
+        """Mix the features of each token and its neighbours."""
         value, gate = self.local(self.expand(x)).chunk(2, dim=-1)
-        return self.out(value * F.silu(gate), step)
+        return self.out(value * F.silu(gate))
 
 
 class Block(nn.Module):
@@ -62,16 +58,16 @@ class Block(nn.Module):
     ) -> Tokens:
         """Advance the tokens of one scale."""
         x = x + self.position(x)
-        attend = partial(self.attention, places=places)
-        changes: list[Callable[..., Tokens]] = [attend, self.feed_forward]
-        steps = zip(changes, self.norms, self.steps.unbind(), strict=True)
-        for branch, (change, norm, step) in enumerate(steps):
-            x = x + change(*self._modulated(branch, norm(x, scale), step, modulation))
-        return x
+        h, step = self._modulated(0, self.norms[0](x, scale), modulation)
+        x = torch.addcmul(x, self.attention(h, places), step)
+        h, step = self._modulated(1, self.norms[1](x, scale), modulation)
+        return torch.addcmul(x, self.feed_forward(h), step)
 
     def _modulated(
-        self, branch: int, h: Tokens, step: Tensor, modulation: Tensor | None
+        self, branch: int, h: Tokens, modulation: Tensor | None
     ) -> tuple[Tokens, Tensor]:
+        """Return what enters a branch, and the step that multiplies what it answers."""
+        step = self.steps[branch]
         if modulation is None or self.offset is None:
             return h, step
         per_branch = (modulation + self.offset).unflatten(1, (2, 3))[:, branch]

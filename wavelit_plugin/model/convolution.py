@@ -29,7 +29,7 @@ class DepthwiseConv(nn.Module):
         """Filter each feature."""
         x = wrap(x, self.boundary)
         padding = [0 if name == "periodic" else 1 for name in self.boundary]
-        return convolve(x, self.weight, self.bias, padding, groups=len(self.weight))
+        return convolve(x, self.weight, self.bias, padding, groups=self.weight.shape[0])
 
 
 def filter_extended(

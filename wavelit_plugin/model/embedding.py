@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
 from wavelit_plugin.model.config import WaveLiTConfig
@@ -22,10 +21,11 @@ WAVES = (1, 2, 4)
 class BandEmbedding(nn.Module):
     """Divide each band by its scale and map a token's coefficients to features.
 
-    The division is applied to the weights, which are small, not to the coefficients. Features of
-    where the token is are added: where an axis has ends, the position between them and the distance
-    to the nearer one; on a periodic axis the phases of WAVES. What a law has that depends on the
-    place, such as a fixed forcing, cannot be learned without. The map of the phases starts as zero,
+    The coefficients are divided, not the weights: in units of the data, half precision may not hold
+    them. Features of where the token is are added: where an axis has ends, the position between
+    them and the distance to the nearer one; on a periodic axis the phases of WAVES. What a law has
+    that depends on the place, such as a fixed forcing, cannot be learned without. The map of the
+    phases starts as zero,
     so a new model treats all places of a periodic domain alike.
     """
 
@@ -44,9 +44,8 @@ class BandEmbedding(nn.Module):
 
     def forward(self, coefficients: Tokens, scale: Tensor) -> Tokens:
         """Embed (batch, *grid, channel * coefficient), given a (channel, band) scale."""
-        weight = self.linear.weight / self.bands.spread(scale).flatten()
         # the residual stream starts here, and stays in float32 also where autocast multiplies
-        x = full_precision(F.linear(coefficients, weight, self.linear.bias))
+        x = full_precision(self.linear(coefficients / self.bands.spread(scale).flatten()))
         grid = tuple(x.shape[1:-1])
         if self.position is not None:
             x = x + self.position(_positions(grid, self.boundary, x))

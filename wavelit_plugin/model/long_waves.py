@@ -99,15 +99,14 @@ class WaveFunctions(ModuleWithConstants):
         number, lead, square = (
             part[: turns * self.count] for part in (self.number, self.lead, self.square)
         )
-        centre = torch.arange(0.5, size, dtype=number.dtype, device=number.device)[:, None]
-        phase = torch.addcmul(-math.pi * lead, centre, number, value=turns * math.pi / size)
-        if size < turns * self.count:
-            square = square * ((turns * number < size) | (number == 0))
-        return phase.cos() * (square / size).sqrt()
+        cell = torch.arange(size, dtype=number.dtype, device=number.device)[:, None]
+        phase = torch.addcmul(-math.pi * lead, (cell + 0.5) / size, number, value=turns * math.pi)
+        shown = (turns * number < size) | (number == 0)
+        return phase.cos() * (square * shown / size).sqrt()
 
 
 def _along(axis: int, matrix: Tensor, x: Tokens) -> Tokens:
     """Multiply one axis of the grid by a matrix, without a change of layout."""
     before, after = x.shape[:axis], x.shape[axis + 1 :]
     flat = x.reshape(math.prod(before), x.shape[axis], math.prod(after))
-    return (matrix @ flat).view(*before, len(matrix), *after)
+    return (matrix @ flat).view(*before, matrix.shape[0], *after)

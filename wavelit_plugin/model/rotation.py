@@ -39,9 +39,10 @@ def rotation(vectors: Tensor, grid: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """
     phase = vectors.new_zeros((*grid, *vectors.shape[:2]))
     for axis, size in enumerate(grid):
-        centre = torch.arange(0.5, size, device=vectors.device, dtype=vectors.dtype)
+        cell = torch.arange(size, device=vectors.device, dtype=vectors.dtype)
+        centre = (cell + 0.5) / size
         aligned = centre.view(*(size if a == axis else 1 for a in range(len(grid))), 1, 1)
-        phase = torch.addcmul(phase, aligned, vectors[..., axis], value=2 * math.pi / size)
+        phase = torch.addcmul(phase, aligned, vectors[..., axis], value=2 * math.pi)
     flat = phase.flatten(0, len(grid) - 1).transpose(0, 1).contiguous()
     return flat.cos(), flat.sin()
 
