@@ -157,7 +157,7 @@ def test_linear_maps_may_be_int8(
     assert left == []
     given = inputs(model, 3, rng)
     expected = model(*given)
-    mean = model.statistics.output_mean.view(1, -1, *(1,) * model.config.ndim)
+    mean = model.normalizer.output_mean.view(1, -1, *(1,) * model.config.ndim)
     # weights and features are rounded to a 255th of their range, in a dozen products in succession
     error = (small(*given) - expected).norm() / (expected - mean).norm()
     assert 0.0 < float(error) < 0.1
