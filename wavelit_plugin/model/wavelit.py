@@ -204,7 +204,8 @@ class WaveLiT(nn.Module):
         expected = (u.shape[0], self.config.conditions)
         got: tuple[int, ...] = (u.shape[0], 0)
         if condition is not None:
-            check_tensor(condition, name="condition")
+            if not isinstance(condition, Tensor) or condition.is_complex():
+                check_tensor(condition, name="condition")  # whole numbers are taken too
             got = tuple(condition.shape)
         if got != expected:
             raise ShapeError(
