@@ -3,6 +3,7 @@
 The reference for the whole formula is PyWavelets in numpy.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Literal
@@ -308,7 +309,15 @@ def test_the_target_is_a_constant(rng: torch.Generator) -> None:
         ({"exponent": float("nan")}, "exponent must be a finite number, got nan"),
         ({"whitening": 1.5}, "whitening must be between 0 and 1, got 1.5"),
         ({"whitening": -0.1}, "whitening must be between 0 and 1"),
+        ({"exponent": "2"}, "exponent must be a finite number, got '2'"),
+        ({"exponent": float("inf")}, "exponent must be a finite number, got inf"),
+        ({"weight": None}, "weight must be a finite number, got None"),
+        ({"final_weight": float("nan")}, "final_weight must be a finite number, got nan"),
+        ({"base": 3}, "unknown base loss '3'; Known: vrmse"),
+        ({"reduction": ["mean"]}, "unknown reduction"),
         ({"levels": 0}, "levels must be a whole number of at least 1, got 0"),
+        ({"levels": "2"}, "levels must be a whole number of at least 1, got '2'"),
+        ({"boundary": None}, "boundary must be one name or one for each axis, got None"),
         ({"wavelet": "harr"}, "unknown wavelet 'harr'; did you mean 'haar'?"),
         ({"wavelet": "db2", "boundary": "open"}, "needs periodic axes"),
         ({"boundary": "periodical"}, "did you mean 'periodic'?"),
@@ -334,3 +343,32 @@ def test_nothing_is_broadcast() -> None:
     for call in refused:
         with pytest.raises(ShapeError, match="expected equal shapes"):
             call()
+
+
+@pytest.mark.usefixtures("without_shape_check")
+def test_what_are_no_fields_is_refused() -> None:
+    u, flat, array = torch.zeros(2, 3, 8), torch.zeros(2, 3), np.zeros((2, 3, 8))
+    cases: list[tuple[Any, Any, dict[str, Any], str]] = [
+        (array, u, {}, "prediction must be a torch tensor, got a numpy array"),
+        (u, array, {}, "target must be a torch tensor, got a numpy array"),
+        (u, u, {"state": array}, "state must be a torch tensor, got a numpy array"),
+        (u.long(), u, {}, "prediction must have a floating dtype"),
+        (flat, flat, {}, "1-3 space axes, got shape (2, 3)"),
+        (u[..., :0], u[..., :0], {}, "needs at least one point"),
+        (u, u.to("meta"), {}, "prediction on cpu, target on meta"),
+    ]
+    for prediction, target, options, message in cases:
+        for call in (wavelet_loss, WaveletLoss(), WaveletLoss(None), WaveletLoss(nn.MSELoss())):
+            with pytest.raises(ShapeError, match=re.escape(message)):
+                call(prediction, target, **options)
+
+
+@pytest.mark.parametrize("base", ["vrmse", None])
+def test_an_empty_batch_is_no_error(base: Any) -> None:
+    """A shard of a loader may be empty, and NaN would be all that is left of a sum over ranks."""
+    nothing = torch.zeros(0, 2, 8, requires_grad=True)
+    for reduction in ("mean", "sum"):
+        loss = WaveletLoss(base, reduction=reduction)(nothing, torch.zeros(0, 2, 8))
+        loss.backward()
+        assert float(loss.detach()) == 0.0
+    assert WaveletLoss(base, reduction="none")(nothing, nothing).shape == (0, 2)

@@ -1,6 +1,7 @@
 """Errors of predictions, against numpy."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -74,3 +75,30 @@ def test_nothing_is_broadcast() -> None:
     for metric in (vrmse, relative_l2):
         with pytest.raises(ShapeError, match="expected equal shapes"):
             metric(torch.zeros(2, 1, 4), torch.zeros(1, 1, 4))
+
+
+@pytest.mark.usefixtures("without_shape_check")
+@pytest.mark.parametrize("metric", [vrmse, relative_l2])
+@pytest.mark.parametrize(
+    ("prediction", "target", "message"),
+    [
+        (np.zeros((2, 1, 4)), torch.zeros(2, 1, 4), "prediction must be a torch tensor, got a num"),
+        (torch.zeros(2, 1, 4), [[[0.0] * 4]] * 2, "target must be a torch tensor, got list"),
+        (torch.zeros(2, 4), torch.zeros(2, 4), r"1-3 space axes, got shape \(2, 4\)"),
+        (torch.zeros(2, 1, 0), torch.zeros(2, 1, 0), "at least one point"),
+        (torch.zeros(2, 1, 4).int(), torch.zeros(2, 1, 4), "prediction must have a floating dtype"),
+        (torch.zeros(2, 1, 4), torch.zeros(2, 1, 4, device="meta"), "tensors on one device"),
+    ],
+)
+def test_what_are_no_two_fields_is_refused(
+    metric: Callable[..., Tensor], prediction: Any, target: Any, message: str
+) -> None:
+    with pytest.raises(ShapeError, match=message):
+        metric(prediction, target)
+
+
+def test_the_dtypes_may_differ(rng: torch.Generator) -> None:
+    prediction, target = pair((4, 7), rng)
+    for metric in (vrmse, relative_l2):
+        expected = metric(prediction.half().double(), target)
+        assert_close(metric(prediction.half(), target), expected, rtol=1e-6, atol=0.0)

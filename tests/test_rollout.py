@@ -1,5 +1,8 @@
 """Roll-out: a prediction becomes the newest frame of the next input."""
 
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -10,6 +13,7 @@ from wavelit_plugin.model import WaveLiT
 from wavelit_plugin.rollout import rollout
 
 SPACES = [(5,), (3, 4), (2, 3, 4)]
+without_shape_check = pytest.mark.usefixtures("without_shape_check")
 
 
 def start(frames: int, fields: int, space: tuple[int, ...], rng: torch.Generator) -> Tensor:
@@ -124,9 +128,10 @@ def test_our_own_model_rolls_out_on_several_frames(rng: torch.Generator) -> None
     assert_close(rollout(model, u, constants, steps=3), expected)
 
 
-@pytest.mark.parametrize("steps", [0, -1])
-def test_no_step_is_no_roll_out(steps: int, rng: torch.Generator) -> None:
-    with pytest.raises(ConfigError, match=f"at least one step, got {steps}"):
+@without_shape_check
+@pytest.mark.parametrize("steps", [0, -1, 1.0, "2", None])
+def test_no_step_is_no_roll_out(steps: Any, rng: torch.Generator) -> None:
+    with pytest.raises(ConfigError, match=f"steps must be a whole number .*, got {steps!r}"):
         rollout(lambda x: x, start(1, 1, (4,), rng), steps=steps)
 
 
@@ -138,3 +143,49 @@ def test_a_model_that_returns_no_whole_frames_is_refused(
     message = f"returned {returned} channels, no whole number of frames of the {fields} fields"
     with pytest.raises(ShapeError, match=message):
         rollout(lambda x: x.new_zeros(2, returned, 4), u, steps=2)
+
+
+@without_shape_check
+@pytest.mark.parametrize(
+    ("u", "message"),
+    [
+        (np.zeros((2, 1, 1, 4)), "start must be a torch tensor, got a numpy array"),
+        (torch.zeros(2, 1, 1, 4, dtype=torch.int64), "start must have a floating dtype"),
+        (torch.zeros(2, 1, 4), r"start must be \(batch, frame, field, \*space\)"),
+        (torch.zeros(2, 1, 1, 4, 4, 4, 4), r"got shape \(2, 1, 1, 4, 4, 4, 4\)"),
+        (torch.zeros(2, 0, 1, 4), "with at least one frame"),
+        (torch.zeros(2, 1, 1, 0), "axis of start, .* needs at least one point"),
+    ],
+)
+def test_a_start_that_holds_no_frames_is_refused(u: Any, message: str) -> None:
+    with pytest.raises(ShapeError, match=message):
+        rollout(lambda x: x, u, steps=1)
+
+
+@without_shape_check
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (np.zeros((2, 1, 4)), "must be a torch tensor, got a numpy array"),
+        ((torch.zeros(2, 1, 4),), "must be a torch tensor, got tuple"),
+        (None, "must be a torch tensor, got NoneType"),
+        (torch.zeros(3, 1, 4), r"so shape \(2, 1, 4\) on cpu, got \(3, 1, 4\) on cpu"),
+        (torch.zeros(2, 1, 5), r"so shape \(2, 1, 4\) on cpu, got \(2, 1, 5\)"),
+        (torch.zeros(2, 1, 4, 1), r"so shape \(2, 1, 4\) on cpu, got \(2, 1, 4, 1\)"),
+        (torch.zeros(2, 1, 4, device="meta"), r"on cpu, got \(2, 1, 4\) on meta"),
+    ],
+)
+def test_what_does_not_go_with_the_frames_is_refused(other: Any, message: str) -> None:
+    u = torch.zeros(2, 1, 1, 4)
+    with pytest.raises(ShapeError, match=f"output of the model .*{message}"):
+        rollout(lambda _: other, u, steps=1)
+    if other is not None:
+        with pytest.raises(ShapeError, match=f"constants .*{message}"):
+            rollout(lambda x: x[:, :1], u, other, steps=1)
+
+
+@without_shape_check
+def test_what_cannot_be_called_is_no_model() -> None:
+    model: Any = "model.safetensors"
+    with pytest.raises(ConfigError, match="step must be a model or a function, got str"):
+        rollout(model, torch.zeros(2, 1, 1, 4), steps=1)

@@ -5,20 +5,27 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from wavelit_plugin.errors import ConfigError, unknown_name
 from wavelit_plugin.metrics import vrmse
-from wavelit_plugin.shapes import Field, check_int, check_same_shape, full_precision, per_axis
+from wavelit_plugin.shapes import (
+    Field,
+    check_field,
+    check_int,
+    check_same_shape,
+    full_precision,
+    per_axis,
+    without_autocast,
+)
 from wavelit_plugin.wavelets import WaveletCoefficients, check_wavelet, dwt
 
 Reduction = Literal["mean", "sum", "none"]
 Base = Callable[..., Tensor]
 
-_REDUCTIONS = ("mean", "sum", "none")
 _FLOOR = 0.02  # least scale of a band over the field's own
 _ALL_HIGH = 0.5  # weight of the orientation that is high along every axis: mostly grid noise
 # an update that is smaller than this against its field is rounding: its units are kept
@@ -63,13 +70,14 @@ def wavelet_loss(
         all_high: omega of the orientation that is high along every axis; 1 elsewhere.
 
     Raises:
-        ShapeError: different shapes, or no space axis.
+        ShapeError: no fields (batch, channel, *space), or of different shapes.
         ConfigError: exponent, gamma or a name out of range.
     """
     given = {} if state is None else {"state": state}
     check_same_shape(prediction=prediction, target=target, **given)
-    _check_range(exponent, whitening)
-    with torch.autocast(prediction.device.type, enabled=False):
+    check_field(target, name="target")
+    _check_range(exponent, whitening, all_high=all_high)
+    with without_autocast(prediction):
         target = full_precision(target)
         residual = full_precision(prediction) - target
         transform = partial(dwt, wavelet=wavelet, levels=levels, boundary=boundary)
@@ -121,20 +129,18 @@ class WaveletLoss(nn.Module):
         whitening: float = 0.5,
     ) -> None:
         super().__init__()
-        _check_range(exponent, whitening)
-        for name, value in (("weight", weight), ("final_weight", final_weight)):
-            _check_number(name, value)
-        if reduction not in _REDUCTIONS:
-            raise unknown_name("reduction", reduction, _REDUCTIONS)
-        if base is not None and not callable(base) and base != "vrmse":
-            raise unknown_name("base loss", base, ("vrmse",))
+        _check_range(exponent, whitening, weight=weight, final_weight=final_weight)
+        if reduction not in get_args(Reduction):
+            raise unknown_name("reduction", str(reduction), get_args(Reduction))
+        if base is not None and base != "vrmse" and not callable(base):
+            raise unknown_name("base loss", str(base), ("vrmse",))
         if reduction == "none" and callable(base):
             raise ConfigError(
                 "reduction='none' has no meaning for another base loss; use base=None"
             )
         check_int("levels", levels, 1)
-        listed = isinstance(boundary, Sequence) and not isinstance(boundary, str)
-        check_wavelet(wavelet, per_axis(boundary, len(boundary) if listed else 1))
+        several = isinstance(boundary, Sequence) and not isinstance(boundary, str)
+        check_wavelet(wavelet, per_axis(boundary, len(boundary) if several else 1))
         self.base, self.reduction = base, reduction
         self.weight, self.first_weight, self.final_weight = weight, weight, final_weight
         self.settings = {
@@ -168,9 +174,10 @@ class WaveletLoss(nn.Module):
     def _reduced(self, per_channel: Tensor) -> Tensor:
         if self.reduction == "none":
             return per_channel
-        # an empty slice of channels counts as no error, not as NaN
-        per_sample = per_channel.sum(1) / max(per_channel.shape[1], 1)
-        return per_sample.sum() if self.reduction == "sum" else per_sample.mean()
+        # an empty slice of channels or of a batch counts as no error, not as NaN
+        samples, channels = per_channel.shape
+        total = per_channel.sum() / max(channels, 1)
+        return total if self.reduction == "sum" else total / max(samples, 1)
 
 
 def _bands(coefficients: WaveletCoefficients) -> list[Tensor]:
@@ -208,15 +215,13 @@ def _rms(values: Tensor) -> Tensor:
     return values.square().mean(dim=(0, 2), keepdim=True).sqrt()
 
 
-def _check_number(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ConfigError(f"{name} must be a finite number, got {value!r}")
-
-
-def _check_range(exponent: float, whitening: float) -> None:
-    for name, value in (("exponent", exponent), ("whitening", whitening)):
-        _check_number(name, value)
-    if not exponent >= 1:
+def _check_range(exponent: float, whitening: float, **weights: float) -> None:
+    values = {"exponent": exponent, "whitening": whitening, **weights}
+    for name, value in values.items():
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not number or not math.isfinite(value):
+            raise ConfigError(f"{name} must be a finite number, got {value!r}")
+    if exponent < 1:
         raise ConfigError(
             f"exponent must be at least 1, got {exponent}; below, the gradient at zero error is "
             "infinite"

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wavelit_plugin.shapes import Field, check_same_shape, full_precision
+from wavelit_plugin.shapes import Field, check_field, check_same_shape, full_precision
 
 _VARIANCE_FLOOR = 1e-7
 
@@ -18,7 +18,7 @@ def vrmse(prediction: Field, target: Field) -> Float[Tensor, "batch channel"]:
     space; 1 is the error of predicting the mean. The gradient at zero error is zero.
 
     Raises:
-        ShapeError: different shapes.
+        ShapeError: no fields (batch, channel, *space), or of different shapes.
 
     Source: Ohana et al., The Well (2024), doi:10.48550/arXiv.2412.00568, eq. 4.
 
@@ -27,6 +27,7 @@ def vrmse(prediction: Field, target: Field) -> Float[Tensor, "batch channel"]:
     0.866
     """
     check_same_shape(prediction=prediction, target=target)
+    check_field(target, name="target")
     prediction, target = full_precision(prediction), full_precision(target)
     residual, reference = (prediction - target).flatten(2), target.flatten(2)
     # a norm instead of sqrt(mean): its gradient is defined where prediction and target agree
@@ -41,9 +42,10 @@ def relative_l2(prediction: Field, target: Field) -> Float[Tensor, " batch"]:
     """``||prediction - target|| / ||target||`` a sample, norms over channels and space.
 
     Raises:
-        ShapeError: different shapes.
+        ShapeError: no fields (batch, channel, *space), or of different shapes.
     """
     check_same_shape(prediction=prediction, target=target)
+    check_field(target, name="target")
     prediction, target = full_precision(prediction), full_precision(target)
     size = torch.linalg.vector_norm(target.flatten(1), dim=1)
     residual = torch.linalg.vector_norm((prediction - target).flatten(1), dim=1)

@@ -5,11 +5,13 @@ Letters: ``b`` batch, ``t`` frame, ``f`` field, ``c`` channel, ``h w`` space, ``
 """
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.amp import is_autocast_available
 
 from wavelit_plugin.errors import ConfigError, ShapeError, unknown_name
 
@@ -58,6 +60,13 @@ def per_axis(boundary: str | Sequence[str], ndim: int) -> tuple[Boundary, ...]:
 def full_precision(u: Tensor) -> Tensor:
     """Return half-precision tensors as float32 and others as they are."""
     return u.float() if u.dtype in {torch.float16, torch.bfloat16} else u
+
+
+def without_autocast(u: Tensor) -> AbstractContextManager[None]:
+    """Return a context in which what is done to ``u`` keeps its precision."""
+    kind = u.device.type
+    # some devices, such as meta, have no autocast to switch off
+    return torch.autocast(kind, enabled=False) if is_autocast_available(kind) else nullcontext()
 
 
 def check_int(name: str, value: object, least: int) -> None:
