@@ -129,6 +129,16 @@ def test_an_evaluation_in_other_units_is_noticed(
     model(data(rng, scale)[0][0])
 
 
+def test_a_first_frame_that_is_quiet_in_one_field_fits(
+    tiny: Tiny, step: Step, rng: torch.Generator
+) -> None:
+    """As waves begin with a pressure and no velocity."""
+    model = WaveLiT(tiny(in_channels=2, out_channels=2, ndim=1))
+    u = torch.randn(256, 2, 16, generator=rng)
+    step(model, u, target=0.9 * u + 0.3 * torch.randn(u.shape, generator=rng))
+    model.eval()(u[:1] * torch.tensor([[1.0], [1e-4]]))
+
+
 def test_an_unknown_scale_of_the_output_is_said_once(
     model: WaveLiT, step: Step, rng: torch.Generator
 ) -> None:

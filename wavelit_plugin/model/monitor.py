@@ -118,8 +118,15 @@ class Monitor:
     def see_evaluation(
         self, square: Tensor, scale: Tensor, mean: Tensor, config: WaveLiTConfig
     ) -> None:
-        """Warn if an evaluated batch does not fit what was learned."""
+        """Warn if an evaluated batch does not fit what was learned.
+
+        A first frame may be quiet in some of its fields, so what is small counts only where all
+        input channels are.
+        """
         self.evaluated = True
+        inputs = slice(config.in_channels)
+        some = ((square.sqrt() >= scale / _EVALUATION) & (scale != 1.0))[inputs].any()
+        square = torch.where(some, torch.maximum(square, scale.square() / _EVALUATION), square)
         self._see("evaluated data", _EVALUATION, (square, scale, mean), config)
 
     def say(self, kind: str, text: str) -> None:
