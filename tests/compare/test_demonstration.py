@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,6 @@ from wavelit_plugin.compare.demo import (
 )
 from wavelit_plugin.compare.records import Budget, Operator
 from wavelit_plugin.errors import ConfigError, HostError
-from wavelit_plugin.plugins import deactivate
 
 pytestmark = pytest.mark.host
 
@@ -44,12 +42,6 @@ TINY = (
         options={"n_modes": [4, 4], "hidden_channels": 8, "n_layers": 1},
     ),
 )
-
-
-@pytest.fixture(autouse=True)
-def _registered_only_here() -> Iterator[None]:
-    yield
-    deactivate()
 
 
 def request_into(out: Path, **changes: Any) -> DemoRequest:

@@ -1,5 +1,6 @@
 """Fixtures for data sets: folders that every host can read, and problems of every shape."""
 
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -25,10 +26,16 @@ from wavelit_plugin.data import (
 
 @pytest.fixture
 def out() -> Iterator[Path]:
-    """A folder whose path has no split's name in it; that of ``tmp_path`` has ("pytest")."""
-    folder = Path(tempfile.mkdtemp(prefix="wavelit-"))
-    if any(word in str(folder) for word in ("train", "valid", "test")):
-        pytest.skip(f"the folder for temporary files, {folder}, has a split's name in it")
+    """A folder whose path has nothing in it that PDEArena's pipes look for: a split, or "h5".
+
+    ``tmp_path`` has ("pytest"), and the letters of ``mkdtemp`` are drawn at random.
+    """
+    above = Path(tempfile.gettempdir())
+    if any(word in str(above) for word in ("train", "valid", "test", "h5")):
+        pytest.skip(f"the folder for temporary files, {above}, has a split's name in it")
+    folder = above / f"wavelit-{os.getpid()}"
+    shutil.rmtree(folder, ignore_errors=True)  # of a process that was killed
+    folder.mkdir()
     yield folder / "data"
     shutil.rmtree(folder)
 

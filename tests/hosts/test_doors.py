@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import torch
 
-from wavelit_plugin import activate
 from wavelit_plugin.errors import ConfigError, WavelitError
 from wavelit_plugin.hosts.pdearena import ConditionedWaveLiTFields, WaveLiTFields
 from wavelit_plugin.hosts.pdearena_training import find_criterion
@@ -94,7 +93,6 @@ def test_any_option_makes_a_model_or_one_of_our_errors(name: str) -> None:
     door, right, more = DOORS[name]
     if name == "neuraloperator":
         pytest.importorskip("neuralop")
-        activate()  # whatever another test of this process has undone
     draw = random.Random(0)  # noqa: S311  (no secret)
     built = refused = 0
     for _ in range(CASES):

@@ -81,5 +81,5 @@ def test_what_cannot_be_is_refused() -> None:
         push_forward(lambda u: u, u, fields=0)
     with pytest.raises(ShapeError, match="no whole number of frames"):
         push_forward(lambda u: u, u, fields=2)
-    with pytest.raises(ConfigError, match="at least one step, got 0"):
+    with pytest.raises(ConfigError, match="steps must be a whole number of at least 1, got 0"):
         push_forward(lambda u: u[:, :2], u, fields=2, steps=0)
