@@ -11,22 +11,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
-from unittest.mock import patch
 
 import yaml
-from torch import Tensor, nn
+from torch import nn
 
 from benchmarks.harness import write_results
-from benchmarks.variants import CHANGES, CRITERIA, Averaged, ByMuon, Wrapped, descent
-from wavelit_plugin.compare import training
 from wavelit_plugin.compare.comparison import Progress, Watcher, compare
 from wavelit_plugin.compare.request import CompareRequest, Match, Spend
 from wavelit_plugin.compare.runs import Row, rows
+from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import WaveLiT
 from wavelit_plugin.plugins.manager import plugin_manager
 from wavelit_plugin.plugins.specs import hookimpl
@@ -35,6 +33,11 @@ from wavelit_plugin.plugins.wavelit_operators import preset_operator
 
 PACKAGES = ("torch", "wavelit-plugin")
 PRESET = "waveliT"
+CRITERIA: Mapping[str, Callable[..., nn.Module]] = {
+    "no wavelet": partial(WaveletLoss, weight=0.0, final_weight=0.0),
+    "heavy wavelet": partial(WaveletLoss, weight=1.0, final_weight=0.2),
+}
+"""Criteria that only variants have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,18 +47,12 @@ class Variant:
     Attributes:
         name: of the row.
         config: changed knobs of WaveLiTConfig.
-        parts: keys of CHANGES.
-        criterion: of training.
-        average: decay of an average of the weights, 0 for none.
-        muon: the matrices are trained by Muon.
+        criterion: of training, a registered one or a key of CRITERIA.
     """
 
     name: str
     config: Mapping[str, Any] = field(default_factory=dict)
-    parts: Sequence[str] = ()
     criterion: str = "wavelet"
-    average: float = 0.0
-    muon: bool = False
 
     @property
     def label(self) -> str:
@@ -65,12 +62,7 @@ class Variant:
     def build(self, task: GridTask, _width: int | None) -> nn.Module:
         """Return the changed model."""
         own = cast(WaveLiT, preset_operator(PRESET, "").build(task, None))
-        model = WaveLiT(own.config.changed(**self.config))
-        for part in self.parts:
-            CHANGES[part](model)
-        if self.muon:
-            return ByMuon(model)
-        return Averaged(model, self.average) if self.average else model
+        return WaveLiT(own.config.changed(**self.config))
 
     def record(self, rates: tuple[float, ...]) -> OperatorRecord:
         """Return the operator for the comparison."""
@@ -80,13 +72,8 @@ class Variant:
             ecosystem="ablation",
             build=self.build,
             learning_rates=rates,
-            fit=_fit_statistics,
+            fit=preset_operator(PRESET, "").fit,
         )
-
-
-def _fit_statistics(module: nn.Module, x: Tensor, y: Tensor) -> None:
-    if fit := preset_operator(PRESET, "").fit:
-        fit(module.model if isinstance(module, Wrapped) else module, x, y)
 
 
 class Variants:
@@ -191,8 +178,7 @@ def main() -> int:
     plugin_manager().register(Variants(v.record(rates) for v in variants), name="ablations")
     watcher = Watcher(data=lambda *_: None, runs=partial(say, []), warn=print)
     asked = request(chosen, problems[chosen.problem], [v.label for v in variants])
-    with patch.object(training, "Descent", descent):
-        found = rows(compare(asked, watcher, command=sys.argv))
+    found = rows(compare(asked, watcher, command=sys.argv))
     default = next(row for row in found if row.label == variants[0].label)
     records = [record_of(row, default) for row in found]
     for record in records:

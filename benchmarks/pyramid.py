@@ -19,10 +19,10 @@ from benchmarks.training_step import CHANNELS, PACKAGES, TrainingStep
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 
 KNOBS: dict[str, dict[str, Any]] = {
-    "1 scale": {},
-    "2 scales": {"scales": 2},
-    "3 scales": {"scales": 3},
-    "1 scale, checkpointing": {"activation_checkpointing": True},
+    "1 scale": {"pyramid_scales": 1},
+    "2 scales": {"pyramid_scales": 2},
+    "3 scales": {"pyramid_scales": 3},
+    "1 scale, checkpointing": {"pyramid_scales": 1, "activation_checkpointing": True},
 }
 
 

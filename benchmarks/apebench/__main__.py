@@ -12,14 +12,14 @@ import argparse
 from pathlib import Path
 
 from benchmarks.apebench import table
-from benchmarks.apebench.protocol import OURS, PROBLEMS, RIVALS, Run, missing, save
+from benchmarks.apebench.protocol import PROBLEMS, RIVALS, WAVELIT, Run, missing, save
 from benchmarks.harness import RESULTS
 from benchmarks.tables import README
 from wavelit_plugin.compare.notebook import read_lines
 
 RUNS, PLOT = RESULTS / "apebench-runs.jsonl", RESULTS / "apebench.png"
 WORK = Path.home() / ".cache" / "wavelit-apebench"
-SEEDS = {name: range(5 if name in OURS else 3) for name in (*OURS, *RIVALS)}
+SEEDS = {WAVELIT: range(5), **dict.fromkeys(RIVALS, range(3))}
 
 
 def plan(problems: list[str], networks: list[str], seeds: list[int]) -> list[Run]:
@@ -42,7 +42,7 @@ def work(runs: list[Run], folder: Path) -> None:
     locks = folder / "locks"
     for run in missing(runs, RUNS, locks):
         print(f"{run.problem}, {run.network}, seed {run.seed}", flush=True)
-        if run.network in OURS:
+        if run.network == WAVELIT:
             found = wavelit.train(run, *rivals.data(run.problem, folder))
         else:
             found = rivals.train(run)

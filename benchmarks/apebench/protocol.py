@@ -23,10 +23,6 @@ Array = npt.NDArray[np.float32]
 
 UPDATES, WARMUP, RATE, BATCH = 10_000, 2_000, 1e-3, 20
 WAVELIT = "waveliT"
-PYRAMID = "pyramid"
-"""A candidate for the next shape of the model, see pyramid.py."""
-
-OURS = (WAVELIT, PYRAMID)
 RIVALS = (
     "Conv;34;10;relu",
     "Res;26;8;relu",

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.apebench.protocol import OURS, PROBLEMS, PYRAMID, RIVALS, WAVELIT, Record
+from benchmarks.apebench.protocol import PROBLEMS, RIVALS, WAVELIT, Record
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -17,7 +17,6 @@ BEGIN, END = "<!-- results: apebench -->", "<!-- end of results: apebench -->"
 
 _STYLES: Mapping[str, dict[str, Any]] = {
     WAVELIT: {"color": "black"},
-    PYRAMID: {"color": "black", "linestyle": "--"},
     **{name: {"color": f"C{number}"} for number, name in enumerate(RIVALS)},
 }
 
@@ -38,7 +37,7 @@ def with_table(text: str, records: Sequence[Record]) -> str:
 
 def cells(records: Sequence[Record]) -> Cells:
     """Return the records of each problem and network; of ours those of their last size."""
-    last = {(r["problem"], r["network"]): r["config"] for r in records if r["network"] in OURS}
+    last = {(r["problem"], r["network"]): r["config"] for r in records if r["network"] == WAVELIT}
     found: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         of = (record["problem"], record["network"])
@@ -49,7 +48,7 @@ def cells(records: Sequence[Record]) -> Cells:
 
 def markdown(found: Cells) -> str:
     """Return means over the seeds of the geometric mean of steps 1-100, and the extremes."""
-    names = (*OURS, *RIVALS)
+    names = (WAVELIT, *RIVALS)
     lines = ["| problem | " + " | ".join(names) + " |", "|---|" + "---:|" * len(names)]
     for problem in PROBLEMS:
         row = [_cell(found.get((problem, name), [])) for name in names]

@@ -1,12 +1,9 @@
-"""waveliT and its candidate in APEBench's protocol, in PyTorch."""
+"""waveliT in APEBench's protocol, in PyTorch."""
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
-from dataclasses import replace
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +14,6 @@ from torch.utils.data import DataLoader, TensorDataset
 from benchmarks.apebench.protocol import (
     BATCH,
     PROBLEMS,
-    PYRAMID,
     UPDATES,
     WAVELIT,
     Array,
@@ -25,13 +21,10 @@ from benchmarks.apebench.protocol import (
     mean_nrmse,
     rate_at,
 )
-from benchmarks.apebench.pyramid import Block, Pyramid, PyramidConfig
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 
 LARGEST = 33_000
-"""Parameters in 1-D: no more than the largest of APEBench's networks has."""
-
-_SIZE: dict[str, Any] = {"width": 24, "depth": 2, "heads": 2, "levels": 1}
+"""Parameters: no more than the largest of APEBench's 1-D networks has."""
 
 
 def config_of(problem: str, network: str) -> dict[str, Any]:
@@ -39,25 +32,12 @@ def config_of(problem: str, network: str) -> dict[str, Any]:
 
     Nothing beyond the name for those of APEBench.
     """
-    ndim = PROBLEMS[problem][1].get("num_spatial_dims", 1)
-    if network == PYRAMID:
-        return largest_pyramid().as_dict() | {"boundary": ["periodic"] * ndim}
     if network != WAVELIT:
         return {}
+    ndim = PROBLEMS[problem][1].get("num_spatial_dims", 1)
+    knobs = {"boundary": "periodic", "absolute_position": False}
     channels = {"in_channels": 1, "out_channels": 1, "ndim": ndim}
-    return WaveLiTConfig.from_dict(
-        {**channels, **_SIZE, "boundary": "periodic", "absolute_position": False}
-    ).as_dict()
-
-
-@cache
-def largest_pyramid(**knobs: Any) -> PyramidConfig:
-    """Return the widest pyramid that is no larger than LARGEST in 1-D."""
-    for features in itertools.count(2, 2):
-        wider = PyramidConfig(1, 1, ("periodic",), features=features, **knobs)
-        if size(Block(wider)) > LARGEST:
-            return replace(wider, features=features - 2)
-    raise AssertionError  # the loop has no end
+    return WaveLiTConfig.sized(LARGEST, **channels, **knobs).as_dict()
 
 
 def size(model: nn.Module) -> int:
@@ -80,12 +60,8 @@ def train(run: Run, training: Array, test: Array) -> tuple[list[float], dict[str
     return mean_nrmse(roll_out(model.eval(), test), test[:, 1:]), facts
 
 
-def fitted(run: Run, before: Tensor, after: Tensor) -> nn.Module:
+def fitted(run: Run, before: Tensor, after: Tensor) -> WaveLiT:
     """Return the network of a run, which knows means and scales of its data."""
-    if run.network == PYRAMID:
-        pyramid = Pyramid(PyramidConfig.from_dict(run.config))
-        pyramid.fit_statistics(before, after)
-        return pyramid
     model = WaveLiT(WaveLiTConfig.from_dict(run.config))
     model.fit_statistics([(before, after)])
     return model

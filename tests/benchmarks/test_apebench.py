@@ -1,7 +1,6 @@
 """The comparison on APEBench: metric, schedule, and that what is done is not done again."""
 
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,7 @@ import torch
 from benchmarks.apebench import table, wavelit
 from benchmarks.apebench.__main__ import RUNS, plan
 from benchmarks.apebench.protocol import (
-    OURS,
     PROBLEMS,
-    PYRAMID,
     RATE,
     RIVALS,
     WAVELIT,
@@ -26,7 +23,6 @@ from benchmarks.apebench.protocol import (
     rate_at,
     save,
 )
-from benchmarks.apebench.pyramid import Pyramid
 from benchmarks.tables import README
 from wavelit_plugin.compare.notebook import read_lines
 
@@ -70,30 +66,22 @@ def test_a_run_is_done_once_and_again_with_another_configuration(tmp_path: Path)
 
 
 def test_all_networks_are_planned_the_first_seeds_first() -> None:
-    runs = plan(list(PROBLEMS), [*OURS, *RIVALS], list(range(5)))
+    runs = plan(list(PROBLEMS), [WAVELIT, *RIVALS], list(range(5)))
     seeds = [run.seed for run in runs]
     assert seeds == sorted(seeds)
-    assert len(runs) == len(PROBLEMS) * (5 * len(OURS) + 3 * len(RIVALS))
+    assert len(runs) == len(PROBLEMS) * (5 + 3 * len(RIVALS))
 
 
-@pytest.mark.parametrize("network", OURS)
-def test_ours_are_no_larger_than_the_others_in_1d(network: str) -> None:
+def test_ours_is_no_larger_than_the_others_in_1d() -> None:
     u, after = torch.randn(2, 3, 1, 16)
     for problem, (_, changes) in PROBLEMS.items():
         if not changes:
-            config = wavelit.config_of(problem, network)
-            model = wavelit.fitted(Run(problem, network, 0, config), u, after)
+            config = wavelit.config_of(problem, WAVELIT)
+            model = wavelit.fitted(Run(problem, WAVELIT, 0, config), u, after)
             assert wavelit.size(model) <= wavelit.LARGEST
 
 
-def test_the_pyramid_of_any_knobs_is_the_widest_that_is_allowed() -> None:
-    for knobs in ({}, {"scales": 3, "attention": True}):
-        chosen = wavelit.largest_pyramid(**knobs)
-        wider = replace(chosen, features=chosen.features + 2)
-        assert wavelit.size(Pyramid(chosen)) <= wavelit.LARGEST < wavelit.size(Pyramid(wider))
-
-
-@pytest.mark.parametrize("network", [*OURS, RIVALS[0]])
+@pytest.mark.parametrize("network", [WAVELIT, RIVALS[0]])
 def test_a_run_is_known_again_by_its_record(network: str, tmp_path: Path) -> None:
     """A configuration that is not the same after it was a line of JSON would be run for ever."""
     (run,) = plan(["burgers"], [network], [0])
@@ -127,27 +115,25 @@ def test_the_table_is_of_the_last_size_of_ours_and_says_of_how_many_seeds() -> N
         _record(WAVELIT, 0, 0.9, width=8),
         _record(WAVELIT, 0, 0.1, width=16),
         _record(WAVELIT, 1, 0.3, width=16),
-        _record(PYRAMID, 0, 0.8, scales=1),
-        _record(PYRAMID, 0, 0.7, scales=2),
         _record(RIVALS[0], 0, 0.5),
         _record(RIVALS[1], 0, 0.5),
         _record(RIVALS[1], 1, None),
     ]
     *_, row = table.markdown(table.cells(records)).splitlines()
-    cells = ["0.2 (2 seeds, 0.1-0.3)", "0.7 (one seed)", "0.5 (one seed)"]
+    cells = ["0.2 (2 seeds, 0.1-0.3)", "0.5 (one seed)"]
     assert row == f"| burgers | {' | '.join(cells)} | inf (2 seeds, 0.5-inf) |  |  |  |"
 
 
 def test_the_plot_names_what_is_in_any_panel_and_keeps_them_apart() -> None:
     """Also a network that is not in the first one."""
-    names = [WAVELIT, *reversed(RIVALS), PYRAMID]
+    names = [WAVELIT, *reversed(RIVALS)]
     found = {}
-    for problem, name in zip(("burgers", *["korteweg-de-vries"] * 6), names, strict=True):
+    for problem, name in zip(("burgers", *["korteweg-de-vries"] * 5), names, strict=True):
         found[problem, name] = [Run(problem, name, 0).record([0.1, 0.2])]
     figure = table.figure_of(found)
     assert [panel.get_title() for panel in figure.axes] == ["burgers", "korteweg-de-vries"]
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == [*OURS, *RIVALS]
+    assert [text.get_text() for text in legend.get_texts()] == [WAVELIT, *RIVALS]
     looks = {(line.get_color(), line.get_linestyle()) for line in legend.get_lines()}
     assert len(looks) == len(names)
 

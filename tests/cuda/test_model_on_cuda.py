@@ -22,10 +22,10 @@ SINGLE = 3e-3  # cuDNN multiplies convolutions in TF32 by default: 2**-11 a prod
 KNOBS: list[dict[str, Any]] = [
     {"ndim": 1, "levels": 2},
     {"ndim": 1, "wavelet": "db4", "boundary": "periodic"},
-    {"ndim": 2, "scales": 2, "boundary": ("periodic", "wall"), "conditions": 2},
+    {"ndim": 2, "pyramid_scales": 2, "boundary": ("periodic", "wall"), "conditions": 2},
     {"ndim": 2, "levels": 2, "layout": ChannelLayout(frames=2, fields=1)},
     {"ndim": 3, "boundary": "periodic"},
-    {"ndim": 3, "scales": 2, "activation_checkpointing": True},
+    {"ndim": 3, "pyramid_scales": 2, "activation_checkpointing": True},
 ]
 
 
@@ -164,7 +164,7 @@ def test_noise_is_drawn_on_the_device(build: Callable[..., WaveLiT], rng: torch.
 def test_a_model_saved_on_a_gpu_is_loaded_on_the_cpu(
     build: Callable[..., WaveLiT], rng: torch.Generator, tmp_path: Path
 ) -> None:
-    model = build(scales=2).eval().to(DEVICE)
+    model = build(pyramid_scales=2).eval().to(DEVICE)
     u, _ = inputs(model, rng)
     model.save(tmp_path / "model.safetensors")
     loaded = WaveLiT.load(tmp_path / "model.safetensors")

@@ -16,6 +16,7 @@ def tiny() -> Callable[..., WaveLiTConfig]:
 
     def tiny(**knobs: Any) -> WaveLiTConfig:
         small = {"in_channels": 2, "out_channels": 1, "width": 8, "heads": 2, "depth": 1}
+        small |= {"features": 4, "pyramid_scales": 1}
         return WaveLiTConfig(**{**small, **knobs})
 
     return tiny

@@ -10,10 +10,10 @@ from torch.testing import assert_close
 
 from wavelit_plugin.compare.cost import step_bytes
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
-from wavelit_plugin.model.pyramid import FeaturePyramid
+from wavelit_plugin.model.block import Trunk
 from wavelit_plugin.model.texture import Texture
 
-KNOBS: dict[str, Any] = {"depth": 3, "scales": 2, "conditions": 1}
+KNOBS: dict[str, Any] = {"depth": 3, "pyramid_scales": 2, "conditions": 1}
 
 
 def gradients(model: WaveLiT, u: Tensor, *, autocast: bool = False) -> list[Tensor]:
@@ -62,7 +62,7 @@ def test_only_what_enters_a_block_is_kept(
 ) -> None:
     tokens = torch.randn(2, 16, 16, 8, generator=rng, requires_grad=True)
     configs = [tiny(depth=3, activation_checkpointing=again) for again in (False, True)]
-    plain, again = (kept_bytes(FeaturePyramid(config), tokens) for config in configs)
+    plain, again = (kept_bytes(Trunk(config), tokens) for config in configs)
     # plain: about 20 tensors of the size of the tokens a block; again: one, and the rotation
     assert again < 0.15 * plain
 

@@ -38,7 +38,12 @@ def test_a_loaded_model_is_the_saved_one_to_the_bit(
     dtype: torch.dtype, build: Build, tmp_path: Path, rng: torch.Generator
 ) -> None:
     layout = ChannelLayout(frames=2, fields=1, constants=1)
-    knobs = {"layout": layout, "conditions": 1, "scales": 2, "boundary": ("periodic", "wall")}
+    knobs = {
+        "layout": layout,
+        "conditions": 1,
+        "pyramid_scales": 2,
+        "boundary": ("periodic", "wall"),
+    }
     model = build(in_channels=3, **knobs).to(dtype)
     u = torch.randn(2, 3, 8, 8, dtype=dtype, generator=rng)
     condition = torch.ones(2, 1, dtype=dtype)
@@ -111,7 +116,7 @@ def rewritten(path: Path, tensors: dict[str, Tensor] | None = None, **metadata: 
 def test_another_version_of_the_format_is_refused(saved: Path) -> None:
     # version 2 had the same tensors with the queries' and keys' features in another order
     rewritten(saved, wavelit_format="2")
-    with pytest.raises(ConfigError, match="has checkpoint format '2', this version reads '4'"):
+    with pytest.raises(ConfigError, match="has checkpoint format '2', this version reads '5'"):
         WaveLiT.load(saved)
 
 

@@ -46,7 +46,9 @@ def gradients(model: WaveLiT, u: Tensor) -> list[Tensor]:
 def test_a_training_step_is_compiled_once_and_keeps_its_values(
     build: Build, rng: torch.Generator, compilations: list[Any]
 ) -> None:
-    model = build(compile=True, scales=2, conditions=1, activation_checkpointing=True).train()
+    model = build(
+        compile=True, pyramid_scales=2, conditions=1, activation_checkpointing=True
+    ).train()
     plain = WaveLiT(model.config.changed(compile=False)).double()
     plain.load_state_dict(model.state_dict())
     for _ in range(2):

@@ -35,7 +35,7 @@ def double(*shape: int, rng: torch.Generator) -> Tensor:
 def test_the_output_depends_on_every_condition_of_its_own_sample(
     ndim: int, build: Callable[..., WaveLiT], rng: torch.Generator
 ) -> None:
-    model = build(ndim=ndim, conditions=3, scales=2)
+    model = build(ndim=ndim, conditions=3, pyramid_scales=2)
     u, condition = double(2, 2, *(4,) * ndim, rng=rng), double(2, 3, rng=rng)
     before = model(u, condition)
     for index in range(3):
@@ -50,7 +50,7 @@ def test_a_batch_without_samples_has_an_output_without_samples(
     build: Callable[..., WaveLiT], rng: torch.Generator
 ) -> None:
     """A shard of a loader may be empty."""
-    model = build(conditions=2, scales=2)
+    model = build(conditions=2, pyramid_scales=2)
     u, condition = double(0, 2, 5, 4, rng=rng), double(0, 2, rng=rng)
     assert model(u, condition).shape == (0, 1, 5, 4)
 
@@ -146,12 +146,12 @@ def test_modulation_shifts_stretches_and_gates_both_branches(
     """x + s (1 + gate) F(shift + (1 + stretch) norm(x)), first attention, then feed-forward."""
     name: Boundary = "open"
     boundary = (name,) * len(grid)
-    block = Block(WIDTH, 2, 1, boundary, modulated=True).double()
+    block = Block(WIDTH, 2, boundary, modulated=True).double()
     awake(block)
     assert block.offset is not None
     places = places_of(boundary, grid)
     x, modulation = double(3, *grid, WIDTH, rng=rng), double(3, 6, WIDTH, rng=rng)
-    actual = block(x, 0, places, modulation)
+    actual = block(x, places, modulation)
     for sample in range(3):
         s1, t1, g1, s2, t2, g2 = modulation[sample] + block.offset
         y = x[sample : sample + 1]
@@ -166,14 +166,14 @@ def test_modulation_shifts_stretches_and_gates_both_branches(
 def test_without_modulation_the_branches_are_plain_residuals(
     awake: Awake, rng: torch.Generator
 ) -> None:
-    block = Block(WIDTH, 2, 1, ("periodic",), modulated=False).double()
+    block = Block(WIDTH, 2, ("periodic",), modulated=False).double()
     awake(block)
     places = places_of(("periodic",), (5,))
     x = double(3, 5, WIDTH, rng=rng)
     y = x + block.position(x)
     y = y + block.steps[0] * block.attention(block.norms[0](y), places)
     y = y + block.steps[1] * block.feed_forward(block.norms[1](y))
-    assert_close(block(x, 0, places), y)
+    assert_close(block(x, places), y)
 
 
 def learned(tiny: Tiny, *batches: Tensor) -> tuple[Tensor, Tensor, Normalizer]:

@@ -18,7 +18,16 @@ Tiny = Callable[..., WaveLiTConfig]
 BAD: list[tuple[dict[str, Any], str]] = [
     *(
         ({name: value}, f"{name} must be a whole number of at least 1, got {value!r}")
-        for name in ("in_channels", "out_channels", "width", "depth", "levels", "scales", "heads")
+        for name in (
+            "in_channels",
+            "out_channels",
+            "width",
+            "depth",
+            "levels",
+            "heads",
+            "features",
+            "pyramid_scales",
+        )
         for value in (0, -1, 2.0, "2", True, None)
     ),
     *(

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("without_shape_check")
 
 FLAT: dict[str, Any] = {
     "levels": 2,
-    "scales": 2,
+    "pyramid_scales": 2,
     "conditions": 1,
     "boundary": ("periodic", "wall"),
 }
@@ -85,9 +85,9 @@ def test_an_exported_program_takes_any_batch(
 def test_an_exported_program_takes_any_grid_of_whole_tokens_at_every_scale(
     strict: bool, trained: Build, rng: torch.Generator
 ) -> None:
-    knobs: dict[str, Any] = {"levels": 1, "scales": 2, "boundary": ("periodic", "wall")}
+    knobs: dict[str, Any] = {"levels": 1, "pyramid_scales": 2, "boundary": ("periodic", "wall")}
     model = trained(**knobs, resolution="native")
-    points = 2 ** (knobs["levels"] + knobs["scales"] - 1)
+    points = 2 ** (max(knobs["levels"], knobs["pyramid_scales"]))
     # four tokens an axis or more: of fewer, none or one is away from both ends
     rows, columns = (Dim(name, min=4, max=64) * points for name in ("rows", "columns"))
     given = inputs(model, 3, rng, (20, 24))

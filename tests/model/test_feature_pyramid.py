@@ -1,7 +1,4 @@
-"""The pyramid of shared blocks: its transfers between scales, and what is shared.
-
-R is the Haar low band of the tokens, P its transpose.
-"""
+"""The feature pyramid: what it computes, what its scales share, and how far it sees."""
 
 import itertools
 from collections.abc import Callable
@@ -13,136 +10,146 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
-from wavelit_plugin.model.attention import Places
-from wavelit_plugin.model.pyramid import FeaturePyramid, prolong, restrict
-from wavelit_plugin.model.rotation import rotation
+from wavelit_plugin.model.pyramid import FeaturePyramid, averages
+from wavelit_plugin.shapes import Boundary
 from wavelit_plugin.wavelets import dwt
 
 Tiny = Callable[..., WaveLiTConfig]
 Awake = Callable[[nn.Module], nn.Module]
 
-EVEN = [(8,), (4, 6), (2, 4, 6)]
-ODD = [(7,), (1,), (5, 8), (1, 3), (1, 1), (3, 5, 4), (1, 2, 1), (1, 1, 1)]
+FEATURES = 4
+CONVOLUTIONS: dict[int, Any] = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+MODES = {"periodic": "circular", "open": "zeros", "wall": "replicate"}
+every_boundary = pytest.mark.parametrize(
+    "boundary", [("open",), ("periodic", "wall"), ("periodic",) * 3]
+)
 
 
-def tokens(grid: tuple[int, ...], rng: torch.Generator, width: int = 8) -> Tensor:
-    return torch.randn(2, *grid, width, dtype=torch.float64, generator=rng)
+def pyramid(boundary: tuple[Boundary, ...], scales: int, channels: int = 1) -> FeaturePyramid:
+    return FeaturePyramid(channels, 1, boundary, FEATURES, scales).double()
 
 
-def places_of(pyramid: FeaturePyramid, grid: tuple[int, ...]) -> Places:
-    return Places(*rotation(pyramid.vectors, grid), pyramid.waves(grid))
+def field(space: tuple[int, ...], rng: torch.Generator, channels: int = 1) -> Tensor:
+    return torch.randn(2, channels, *space, dtype=torch.float64, generator=rng)
 
 
-def coarse(grid: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple((size + 1) // 2 for size in grid)
-
-
-@pytest.mark.parametrize("grid", EVEN + ODD)
-def test_restriction_is_the_haar_low_band(grid: tuple[int, ...], rng: torch.Generator) -> None:
-    x = tokens(grid, rng)
-    low = dwt(x.movedim(-1, 1), boundary="open").approximation.movedim(1, -1)
-    assert_close(restrict(x, len(grid)), low)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("without_shape_check")
-@pytest.mark.parametrize("grid", [(7,), (5, 8)])
-def test_the_compiled_gradient_of_the_restriction_is_right(
-    grid: tuple[int, ...],
-    rng: torch.Generator,
-    tmp_path_factory: pytest.TempPathFactory,
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("scales", [1, 3])
+@every_boundary
+def test_it_starts_as_zero_and_learns(
+    boundary: tuple[Boundary, ...], scales: int, awake: Awake, rng: torch.Generator
 ) -> None:
-    """It was not on odd axes, with a pooling that rounds up (pytorch/pytorch issue 198119)."""
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path_factory.mktemp("kernels")))
-    torch.compiler.reset()
-    x, y = tokens(grid, rng).requires_grad_(), tokens(coarse(grid), rng)
-    compiled = torch.compile(restrict, fullgraph=True)
-    found = [torch.autograd.grad((f(x, len(grid)) * y).sum(), x) for f in (compiled, restrict)]
-    assert_close(found[0], found[1])
+    layer, u = pyramid(boundary, scales, 3), field((8,) * len(boundary), rng, 3)
+    assert not bool(layer(u).any())
+    awake(layer)
+    assert bool(layer(u).all())
 
 
-@pytest.mark.parametrize("grid", EVEN)
-def test_prolongation_is_the_transpose_and_the_right_inverse_of_restriction(
-    grid: tuple[int, ...], rng: torch.Generator
-) -> None:
-    x, y = tokens(grid, rng), tokens(coarse(grid), rng)
-    assert_close((restrict(x, len(grid)) * y).sum(), (x * prolong(y, grid)).sum())
-    assert_close(restrict(prolong(y, grid), len(grid)), y)
-
-
-@pytest.mark.parametrize("grid", EVEN + ODD)
-def test_restriction_and_prolongation_make_a_projection(
-    grid: tuple[int, ...], rng: torch.Generator
-) -> None:
-    """Onto fields that are constant on cells of two tokens an axis, so constants stay."""
-    x = tokens(grid, rng)
-    once = prolong(restrict(x, len(grid)), grid)
-    assert_close(prolong(restrict(once, len(grid)), grid), once)
-    flat = torch.ones_like(x)
-    assert_close(prolong(restrict(flat, len(grid)), grid), flat)
-
-
+@pytest.mark.parametrize("name", MODES)
 @pytest.mark.parametrize("scales", [1, 2, 3])
-@pytest.mark.parametrize("boundary", ["periodic", "open"])
-@pytest.mark.parametrize("grid", [(8,), (7,), (4, 8), (5, 3), (1, 1), (4, 4, 4), (3, 1, 5)])
-def test_blocks_that_do_nothing_leave_the_tokens_as_they_are(
-    grid: tuple[int, ...], boundary: str, scales: int, tiny: Tiny, rng: torch.Generator
+@pytest.mark.parametrize("space", [(16,), (8, 16), (8, 16, 8)])
+def test_a_block_asks_the_same_block_on_its_cells(
+    space: tuple[int, ...], scales: int, name: Boundary, awake: Awake, rng: torch.Generator
 ) -> None:
-    config = tiny(ndim=len(grid), scales=scales, boundary=boundary, depth=2)
-    pyramid = FeaturePyramid(config).double()
-    for block in pyramid.blocks:
-        nn.init.zeros_(block.get_parameter("steps"))  # position is zero from the start
-    x = tokens(grid, rng)
-    assert_close(pyramid(x), x, rtol=0.0, atol=1e-14)
+    """Written again as a recursion of PyTorch's own layers on channels-first fields."""
+    layer = pyramid((name,) * len(space), scales, 3)
+    awake(layer)
+    halves = itertools.product((slice(0, None, 2), slice(1, None, 2)), repeat=len(space))
+    places: list[tuple[Any, ...]] = [(..., *half) for half in halves]
+
+    def filtered(x: Tensor, name_of_layer: str) -> Tensor:
+        state = getattr(layer, name_of_layer).state_dict()
+        after, before = state["weight"].shape[:2]
+        convolution = CONVOLUTIONS[len(space)](
+            before, after, 3, padding=1, padding_mode=MODES[name], dtype=torch.float64
+        )
+        convolution.load_state_dict(state)
+        found: Tensor = convolution(x)
+        return found
+
+    def film(x: Tensor, place: int, scale: int) -> Tensor:
+        if scales == 1:
+            return x
+        shape = (-1, *[1] * len(space))
+        own: Any = layer.films[place]
+        return x * own.gain[scale].view(shape) + own.bias[scale].view(shape)
+
+    def mixed(x: Tensor, weight: Any) -> Tensor:
+        return torch.einsum("oi,bi...->bo...", weight.weight, x)
+
+    def block(u: Tensor, asked: Tensor | None, scale: int) -> Tensor:
+        fine = film(filtered(u, "first"), 0, scale)
+        fine = fine if asked is None else fine + asked
+        x = torch.cat([nn.functional.silu(fine)[place] for place in places], dim=1)
+        x = nn.functional.silu(film(filtered(x, "enter"), 1, scale))
+        if scale + 1 < scales:
+            coarser = torch.stack([u[place] for place in places]).mean(0)
+            x = x + mixed(block(coarser, mixed(x, layer.ask), scale + 1), layer.told)
+        x = film(filtered(nn.functional.silu(filtered(x, "inner")), "leave"), 2, scale)
+        coarse = torch.zeros_like(fine)
+        for part, place in zip(x.chunk(len(places), dim=1), places, strict=True):
+            coarse[place] = part
+        return fine * (1 + coarse.tanh()) + coarse + nn.functional.silu(fine)
+
+    u = field(space, rng, 3)
+    assert_close(layer(u), filtered(block(u, None, 0), "last"))
 
 
-@pytest.mark.parametrize("grid", [(8,), (7,), (4, 6), (5, 3), (4, 2, 4)])
-def test_two_scales_are_a_coarse_correction_of_the_fine_one(
-    grid: tuple[int, ...], tiny: Tiny, awake: Awake, rng: torch.Generator
+@pytest.mark.parametrize("grid", [(8,), (4, 6), (2, 4, 6)])
+def test_the_fields_of_a_coarser_scale_are_haar_averages(
+    grid: tuple[int, ...], rng: torch.Generator
 ) -> None:
-    """y1 = B(R z + e; 1), y0 = B(z; 0) + gamma P (y1 - R z), with R from the wavelet transform."""
-    pyramid = FeaturePyramid(tiny(ndim=len(grid), scales=2)).double()
-    awake(pyramid)
-    assert pyramid.embedding is not None
-    assert pyramid.fusion is not None
-    block, z = pyramid.blocks[0], tokens(grid, rng)
-    low = dwt(z.movedim(-1, 1), boundary="open").approximation.movedim(1, -1)
-    y1 = block(low + pyramid.embedding[0], 1, places_of(pyramid, coarse(grid)))
-    y0 = block(z, 0, places_of(pyramid, grid))
-    expected = y0 + pyramid.fusion[0, 0] * prolong(y1 - low, grid)
-    assert_close(pyramid(z), expected)
+    u = field(grid, rng, 3)
+    low = dwt(u, boundary="open").approximation * 2.0 ** (-len(grid) / 2)
+    assert_close(averages(u.movedim(1, -1)).movedim(-1, 1), low)
 
 
-def test_the_correction_passes_through_every_scale(
-    tiny: Tiny, awake: Awake, rng: torch.Generator
+@pytest.mark.parametrize("boundary", ["periodic", "open", "wall"])
+def test_any_size_is_treated_as_if_it_were_extended(
+    boundary: Boundary, awake: Awake, rng: torch.Generator
 ) -> None:
-    """With the fusion between the two coarser scales off, three scales are two."""
-    three = FeaturePyramid(tiny(ndim=1, scales=3)).double()
-    awake(three)
-    two = FeaturePyramid(tiny(ndim=1, scales=2)).double()
-    shared = {k: v for k, v in three.state_dict().items() if k not in {"embedding", "fusion"}}
-    for name, value in shared.items():
-        if ".norms." in name:  # one row a scale
-            shared[name] = value[:2]
-    cut = {"embedding": three.embedding[:1], "fusion": three.fusion[:, :1]}  # type: ignore[index]
-    two.load_state_dict({**shared, **cut})
-    x = tokens((8,), rng)
-    assert float((three(x) - two(x)).detach().abs().max()) > 1e-3
-    three.fusion.data[:, 1] = 0.0  # type: ignore[union-attr]
-    assert_close(three(x), two(x))
+    layer, u = pyramid((boundary,), 2), field((9,), rng)
+    awake(layer)
+    more = u[..., :3] if boundary == "periodic" else u[..., -1:].expand(-1, -1, 3)
+    assert_close(layer(u), layer(torch.cat([u, more], dim=2))[..., :9])
+
+
+@every_boundary
+def test_it_sees_neighbours_across_periodic_ends_only(
+    boundary: tuple[Boundary, ...], awake: Awake, rng: torch.Generator
+) -> None:
+    layer = pyramid(boundary, 1)
+    awake(layer)
+    size = 32  # wider than twice the reach of the layers
+    u = field((size,) * len(boundary), rng)
+    for axis, name in enumerate(boundary, start=2):
+        changed = u.clone()
+        changed.select(axis, 0).add_(1.0)
+        difference = (layer(changed) - layer(u)).abs().movedim(axis, 0).flatten(1).amax(1)
+        assert bool(difference[0] > 0)
+        assert bool(difference[1] > 0)
+        assert bool(difference[-1] > 0) is (name == "periodic")
+        assert not bool(difference[size // 2] > 0)
+
+
+def test_every_scale_sees_twice_as_far(awake: Awake, rng: torch.Generator) -> None:
+    u = field((512,), rng)
+    changed = u.clone()
+    changed[..., 256] += 1.0
+    seen = []
+    for scales in (1, 2, 3, 4):
+        layer = awake(pyramid(("open",), scales))
+        where = (layer(changed) - layer(u)).abs().amax((0, 1)).nonzero()
+        seen.append(int(where.max() - where.min()))
+    assert all(wider >= 2 * before for before, wider in itertools.pairwise(seen))
 
 
 @pytest.mark.parametrize("knobs", [{"ndim": 1}, {"ndim": 2, "conditions": 1}, {"ndim": 3}])
 def test_scales_share_their_weights(knobs: dict[str, Any], tiny: Tiny) -> None:
-    """Each further scale adds an embedding, and in each block a fusion gain and two norms."""
-    depth, width = 3, 8
+    """Each further scale adds a gain and a bias of each feature, the second one the exchange."""
     counts = [
-        sum(p.numel() for p in WaveLiT(tiny(scales=scales, depth=depth, **knobs)).parameters())
-        for scales in (1, 2, 3)
+        sum(p.numel() for p in WaveLiT(tiny(pyramid_scales=scales, **knobs)).parameters())
+        for scales in (1, 2, 3, 4)
     ]
-    further = width + depth * (1 + 2 * 2 * width)
-    assert [after - before for before, after in itertools.pairwise(counts)] == [
-        further,
-        further,
-    ]
+    films = 2 * FEATURES * (1 + 2 + 2 ** knobs["ndim"])
+    added = [after - before for before, after in itertools.pairwise(counts)]
+    assert added == [2 * films + 2 * FEATURES * 2 * FEATURES, films, films]

@@ -58,16 +58,6 @@ def test_silence_stays_silence_and_has_a_finite_gradient() -> None:
     assert bool(x.grad.isfinite().all())
 
 
-@every_grid
-def test_gain_and_shift_belong_to_a_scale(grid: tuple[int, ...], rng: torch.Generator) -> None:
-    norm, plain, x = GroupRMS(6, 3).double(), GroupRMS(6).double(), tokens(grid, rng)
-    norm.gain.data = torch.randn(3, 6, dtype=torch.float64, generator=rng)
-    norm.shift.data = torch.randn(3, 6, dtype=torch.float64, generator=rng)
-    for scale in range(3):
-        expected = plain(x) * norm.gain[scale] + norm.shift[scale]
-        assert_close(norm(x, scale), expected)
-
-
 def test_a_backward_inside_of_autocast_keeps_its_precision(rng: torch.Generator) -> None:
     x = tokens((16, 16), rng).float().requires_grad_()
     weight = torch.randn(x.shape, generator=rng)

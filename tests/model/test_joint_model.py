@@ -37,7 +37,7 @@ def member(
         frames_out=frames_out,
     )
     channels = {"in_channels": layout.in_channels, "out_channels": layout.out_channels}
-    sizes = {"width": 8, "heads": 2, "depth": 1, "scales": 2}
+    sizes = {"width": 8, "heads": 2, "depth": 1, "pyramid_scales": 2}
     config = WaveLiTConfig(layout=layout, **{**channels, **sizes, **knobs})
     return Member(config=config, constants=tuple(constants))
 

@@ -141,6 +141,7 @@ def test_the_layer_joins_attention_and_a_local_term_behind_a_linear_gate(
     heads = [t.reshape(2, -1, HEADS, 2 * PAIRS) for t in (query, key, value)]
     mixed = reference(heads[0], heads[1], heads[2], vectors, grid).reshape(x.shape)
     places = places_of(boundary, grid)
+    assert layer.waves is not None
     placed = layer.local(value) + layer.waves(value, places.waves)
     gated = (0.1 * layer.gain * mixed + placed) * (1 + gate)
     expected = gated @ layer.out.weight.T + layer.out.bias

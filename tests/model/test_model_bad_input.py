@@ -56,7 +56,7 @@ def test_a_model_cast_to_half_precision_says_what_to_do_instead(
 
 
 def test_an_empty_batch_gives_an_empty_prediction(tiny: Tiny) -> None:
-    model = WaveLiT(tiny(scales=2))
+    model = WaveLiT(tiny(pyramid_scales=2))
     assert model.eval()(torch.zeros(0, 2, 4, 4)).shape == (0, 1, 4, 4)
     assert model.train()(torch.zeros(0, 2, 4, 4)).shape == (0, 1, 4, 4)
     assert int(model.normalizer.inputs.samples) == 0

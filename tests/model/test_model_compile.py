@@ -32,7 +32,7 @@ def assert_compiles(model: WaveLiT, backend: str, rng: torch.Generator) -> None:
     [
         {
             "ndim": 2,
-            "scales": 2,
+            "pyramid_scales": 2,
             "boundary": ("periodic", "open"),
             "conditions": 1,
             "layout": HISTORY,

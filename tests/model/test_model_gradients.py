@@ -23,8 +23,8 @@ LAYOUTS = {
 
 
 EVERY: list[dict[str, Any]] = [
-    {"ndim": 1, "scales": 2, "levels": 2},
-    {"ndim": 2, "scales": 2, "conditions": 1, "boundary": ("periodic", "wall")},
+    {"ndim": 1, "pyramid_scales": 2, "levels": 2},
+    {"ndim": 2, "pyramid_scales": 2, "conditions": 1, "boundary": ("periodic", "wall")},
     {"ndim": 3, "boundary": "periodic", "wavelet": "db2"},
 ]
 
@@ -71,7 +71,7 @@ def test_gradients_by_the_parameters_equal_finite_differences(
 def test_gradients_of_each_sample_add_up_to_that_of_the_batch(
     build: Build, rng: torch.Generator
 ) -> None:
-    model = build(width=4, heads=1, scales=2)
+    model = build(width=4, heads=1, pyramid_scales=2)
     u = torch.randn(3, 2, 5, 6, dtype=torch.float64, generator=rng)
     parameters = {name: p.detach() for name, p in model.named_parameters()}
 
@@ -107,7 +107,7 @@ def test_every_parameter_is_used_in_training(
     u, target = torch.randn(2, 2, 3, 4, 6, generator=rng)[:, :, :3].unbind(0)
     boundaries: list[Any] = ["periodic", "open", ("periodic", "wall")]
     for scales, boundary, conditions in itertools.product((1, 2), boundaries, (0, 1)):
-        knobs = {"scales": scales, "boundary": boundary, "conditions": conditions}
+        knobs = {"pyramid_scales": scales, "boundary": boundary, "conditions": conditions}
         config = tiny(in_channels=3, residual=residual, layout=LAYOUTS[layout], **knobs)
         assert missing(WaveLiT(config), u, target[:, :1]) == [], config
 
@@ -118,13 +118,13 @@ def test_every_parameter_is_used_in_other_dimensions(
     boundary: str, ndim: int, tiny: Tiny, rng: torch.Generator
 ) -> None:
     u = torch.randn(2, 2, *(4,) * ndim, generator=rng)
-    config = tiny(ndim=ndim, scales=3, boundary=boundary, conditions=2)
+    config = tiny(ndim=ndim, pyramid_scales=3, boundary=boundary, conditions=2)
     assert missing(WaveLiT(config), u, u[:, :1]) == []
 
 
 def test_an_awake_model_learns_in_every_parameter(build: Build, rng: torch.Generator) -> None:
     """Away from the zero-initialised start no gradient is identically zero."""
-    model = build(scales=2, conditions=1)
+    model = build(pyramid_scales=2, conditions=1)
     u = torch.randn(2, 2, 8, 8, dtype=torch.float64, generator=rng)
     model(u, torch.randn(2, 1, dtype=torch.float64, generator=rng)).square().mean().backward()
     still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]
@@ -144,6 +144,6 @@ def trained(config: WaveLiTConfig) -> list[Tensor]:
 
 
 def test_a_seed_decides_everything(tiny: Tiny) -> None:
-    config = tiny(scales=2, levels=2)
+    config = tiny(pyramid_scales=2, levels=2)
     for first, second in zip(trained(config), trained(config), strict=True):
         assert_close(first, second, rtol=0.0, atol=0.0)

@@ -18,7 +18,7 @@ BOUND = 0.02  # design bound for all of it; one rounding to bf16 is 2**-9 = 0.00
 
 EVERY: list[dict[str, Any]] = [
     {"ndim": 1, "levels": 2},
-    {"ndim": 2, "scales": 2, "boundary": ("periodic", "open")},
+    {"ndim": 2, "pyramid_scales": 2, "boundary": ("periodic", "open")},
     {"ndim": 3, "boundary": "periodic"},
 ]
 
@@ -74,9 +74,9 @@ def test_autocast_keeps_the_query_dependent_part_of_attention(rng: torch.Generat
     x = torch.randn(2, *grid, width, generator=rng) * smooth[:, None, None]
 
     def query_dependent() -> Tensor:
-        pairs, value, _ = layer.features(x)
+        pairs, value, _ = layer.project(x).split(layer.sizes, dim=-1)
         mean = value.float().mean(dim=(1, 2), keepdim=True)
-        return layer.attend(pairs, value, places) - mean
+        return layer.attend(layer.positive(pairs), value, places) - mean
 
     expected = query_dependent()
     with autocast():
@@ -139,7 +139,7 @@ def test_statistics_learned_under_autocast_are_those_without(
 def test_training_under_autocast_gives_finite_float32_gradients(
     tiny: Tiny, rng: torch.Generator
 ) -> None:
-    model = WaveLiT(tiny(scales=2, conditions=1)).train()
+    model = WaveLiT(tiny(pyramid_scales=2, conditions=1)).train()
     u = torch.randn(2, 2, 8, 8, generator=rng)
     with autocast():
         loss = (model(u, torch.ones(2, 1), target=u[:, :1]) - u[:, :1]).square().mean()

@@ -181,7 +181,7 @@ def test_statistics_freeze_after_256_samples(tiny: Tiny, step: Step, rng: torch.
 def test_frozen_statistics_make_samples_independent_of_their_batch(
     training: bool, build: Callable[..., WaveLiT], rng: torch.Generator
 ) -> None:
-    model = build(scales=2).train(training)
+    model = build(pyramid_scales=2).train(training)
     u = torch.randn(3, 2, 8, 8, dtype=torch.float64, generator=rng)
     assert_close(model(torch.cat([u, 5 * u]))[:3], model(u), rtol=1e-12, atol=1e-12)
 

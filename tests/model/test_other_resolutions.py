@@ -116,7 +116,7 @@ def trained_at(size: int, model: WaveLiT) -> WaveLiT:
 
 CASES: list[dict[str, Any]] = [
     {"ndim": 1, "boundary": "periodic"},
-    {"ndim": 2, "boundary": ("open", "periodic"), "scales": 2},
+    {"ndim": 2, "boundary": ("open", "periodic"), "pyramid_scales": 2},
     {"ndim": 3, "boundary": "wall"},
 ]
 
@@ -146,9 +146,9 @@ def test_what_persists_keeps_the_details_of_the_fine_grid(
 ) -> None:
     """Without a prediction, mean' + a (u - mean) at every resolution."""
     model = build()
-    for silent in (model.head.linear.weight, model.head.linear.bias, *model.refinement.weights):
-        silent.data.zero_()
-    model.refinement.biases[-1].data.zero_()
+    for silent in (model.head.linear, model.pyramid.last):
+        silent.weight.data.zero_()
+        silent.bias.data.zero_()
     trained_at(4, model)
     known = model.normalizer
     assert model.persistence is not None
@@ -175,7 +175,7 @@ def test_native_resolution_runs_on_the_grid_as_it_is(build: Build, rng: torch.Ge
 @pytest.mark.parametrize("ndim", [1, 2, 3])
 @pytest.mark.parametrize("scales", [1, 2])
 def test_the_output_has_the_shape_of_any_input(scales: int, ndim: int, build: Build) -> None:
-    model = trained_at(8, build(ndim=ndim, levels=2, scales=scales))
+    model = trained_at(8, build(ndim=ndim, levels=2, pyramid_scales=scales))
     for size in (16, 4, 12, 7, 9, 17, 5, 2, 1):
         space = (size, 8, 2 * size + 1)[:ndim]
         out = model(torch.ones(1, 2, *space, dtype=torch.float64))

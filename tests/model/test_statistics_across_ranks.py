@@ -17,7 +17,14 @@ pytestmark = [
 ]
 
 RANKS = 2
-CONFIG = {"in_channels": 2, "out_channels": 1, "width": 8, "heads": 2, "depth": 1, "scales": 2}
+CONFIG = {
+    "in_channels": 2,
+    "out_channels": 1,
+    "width": 8,
+    "heads": 2,
+    "depth": 1,
+    "pyramid_scales": 2,
+}
 
 # what every process begins with; a hang ends in an error after a minute
 BEGIN = f"""

@@ -11,7 +11,7 @@ from wavelit_plugin.model import WaveLiT
 
 KNOBS: list[dict[str, Any]] = [
     {"ndim": 1, "levels": 2},
-    {"ndim": 2, "scales": 2},
+    {"ndim": 2, "pyramid_scales": 2},
     {"ndim": 3, "boundary": "periodic"},
 ]
 

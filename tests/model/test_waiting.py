@@ -23,9 +23,9 @@ def passed(dispatched: Dispatched) -> list[str]:
     "knobs",
     [
         {"ndim": 1, "levels": 2, "noise": 0.1},
-        {"ndim": 2, "scales": 2, "boundary": ("periodic", "wall"), "conditions": 2},
+        {"ndim": 2, "pyramid_scales": 2, "boundary": ("periodic", "wall"), "conditions": 2},
         {"ndim": 2, "wavelet": "db4", "boundary": "periodic"},
-        {"ndim": 3, "scales": 2, "activation_checkpointing": True},
+        {"ndim": 3, "pyramid_scales": 2, "activation_checkpointing": True},
     ],
 )
 def test_a_training_step_passes_nothing_to_or_from_the_host(

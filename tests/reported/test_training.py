@@ -23,7 +23,7 @@ FORMATS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 def model(**changes: Any) -> WaveLiT:
     torch.manual_seed(0)
-    small = {"width": 8, "heads": 1, "depth": 1, "scales": 2}
+    small = {"width": 8, "heads": 1, "depth": 1, "pyramid_scales": 2}
     return WaveLiT(WaveLiTConfig(in_channels=3, out_channels=2, **{**small, **changes}))
 
 

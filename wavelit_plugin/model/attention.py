@@ -45,39 +45,52 @@ class LinearAttention(nn.Module):
     rest, and on 16x16 Darcy flow, with 64 tokens, short trainings of wider tokens erred up to a
     fifth more. It is a tenth of what is trained, so that it grows slowly: at the rate of the others
     they erred 10 % more on 64x64 Darcy flow than without attention. ``waves`` is what depends on
-    the place alone, see LongWaves.
+    the place alone, see LongWaves. ``content``, ``kernel`` and ``gate`` switch off the attention
+    proper, ``waves`` and ``g``.
     """
 
-    def __init__(self, width: int, heads: int, boundary: tuple[Boundary, ...]) -> None:
+    def __init__(
+        self,
+        width: int,
+        heads: int,
+        boundary: tuple[Boundary, ...],
+        *,
+        content: bool = True,
+        kernel: bool = True,
+        gate: bool = True,
+    ) -> None:
         super().__init__()
-        self.heads = heads
-        self.project = nn.Linear(width, 4 * width)
+        self.heads, self.content = heads, content
+        self.sizes = [2 * width * content, width, width * gate]
+        self.project = nn.Linear(width, sum(self.sizes))
         self.local = DepthwiseConv(width, boundary)
-        self.waves = LongWaves(width, boundary)
-        self.gain = nn.Parameter(torch.zeros(width))
+        self.waves = LongWaves(width, boundary) if kernel else None
+        if content:
+            self.gain = nn.Parameter(torch.zeros(width))
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tokens, places: Places) -> Tokens:
         """Mix the tokens of (batch, *grid, width)."""
-        pairs, value, gate = self.features(x)
-        mixed = self.attend(pairs, value, places).to(value.dtype)
-        placed = self.local(value) + self.waves(value, places.waves) + mixed
-        return self.out(torch.addcmul(placed, placed, gate))
+        pairs, value, gate = self.project(x).split(self.sizes, dim=-1)
+        mixed = self.local(value)
+        if self.waves is not None:
+            mixed = mixed + self.waves(value, places.waves)
+        if self.content:
+            mixed = mixed + self.attend(self.positive(pairs), value, places).to(value.dtype)
+        return self.out(torch.addcmul(mixed, mixed, gate) if gate.shape[-1] else mixed)
 
-    def features(self, x: Tokens) -> tuple[Tensor, Tokens, Tokens]:
-        """Return positive queries and keys, values and gate.
+    def positive(self, pairs: Tokens) -> Tensor:
+        """Return positive queries and keys of (batch, *grid, 2 width).
 
-        Queries and keys are (2, batch, head, token, feature) in float32 at least, since all that is
-        done with them is done head by head.
+        They are (2, batch, head, token, feature) in float32 at least, since all that is done with
+        them is done head by head.
         """
-        width = x.shape[-1]
-        pairs, value, gate = self.project(x).split([2 * width, width, width], dim=-1)
         positive = F.elu(full_precision(pairs)) + 1
         by_head = positive.flatten(1, -2).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        return by_head.contiguous(), value, gate
+        return by_head.contiguous()
 
     def attend(self, pairs: Tensor, value: Tokens, places: Places) -> Tokens:
-        """Return the global part of the mix times its gain, in float32 at least."""
+        """Return the attention times its gain, in float32 at least."""
         # sums over all tokens and 1/z: bf16 loses 40-200 % of the query-dependent part here
         values = full_precision(value).flatten(1, -2).unflatten(-1, (self.heads, -1))
         gain = (self.gain * SLOWNESS).view(self.heads, -1)

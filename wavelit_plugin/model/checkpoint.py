@@ -18,7 +18,7 @@ from wavelit_plugin import files
 from wavelit_plugin.errors import ConfigError, DataError
 from wavelit_plugin.model.config import WaveLiTConfig
 
-FORMAT = "4"
+FORMAT = "5"
 """Version of the files, others are refused; new too where weights begin to mean something else."""
 
 _KEY = "wavelit_format"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Any, Literal
@@ -23,28 +23,42 @@ _COUNTS = (
     "depth",
     "levels",
     "least_tokens",
-    "scales",
     "heads",
+    "features",
+    "pyramid_scales",
 )
-_SWITCHES = ("absolute_position", "activation_checkpointing", "compile")
+_SWITCHES = (
+    "attention",
+    "positional_kernel",
+    "gate",
+    "texture",
+    "band_scales",
+    "absolute_position",
+    "activation_checkpointing",
+    "compile",
+)
 _RESIDUALS: tuple[Residual, ...] = ("auto", "on", "off")
 _RESOLUTIONS: tuple[Resolution, ...] = ("aligned", "native")
 
 PRESETS: Mapping[str, Mapping[str, int]] = MappingProxyType(
     {
-        "waveliT": MappingProxyType({"width": 120, "depth": 2, "heads": 3}),
-        "waveliT-1M": MappingProxyType({"width": 120, "depth": 2, "heads": 3}),
-        "waveliT-4M": MappingProxyType({"width": 208, "depth": 3, "heads": 4}),
-        "waveliT-10M": MappingProxyType({"width": 288, "depth": 4, "heads": 6}),
+        "waveliT": MappingProxyType({"width": 120, "depth": 2, "heads": 3, "features": 24}),
+        "waveliT-1M": MappingProxyType({"width": 120, "depth": 2, "heads": 3, "features": 24}),
+        "waveliT-4M": MappingProxyType({"width": 208, "depth": 3, "heads": 4, "features": 40}),
+        "waveliT-10M": MappingProxyType({"width": 288, "depth": 4, "heads": 6, "features": 56}),
     }
 )
 """Knobs of each preset. The number in the name is the parameter count in 2-D with three fields.
 
-All presets have LEVELS wavelet levels, and no more than leave LEAST_TOKENS tokens.
+All presets have LEVELS wavelet levels, and no more than leave LEAST_TOKENS tokens. In 1-D they have
+twice as many features, in 3-D half as many, so that a point costs about the same.
 """
 
 LEVELS: Mapping[int, int] = MappingProxyType({1: 3, 2: 3, 3: 2})
 """Wavelet levels of the presets by space axes: at most 64 coefficients of a channel in a token."""
+
+_SMALL = 12_500  # the pyramid of a model of four times as many parameters has half of them
+_DEEPER = (200_000, 2_000_000, 6_000_000)  # parameters from which on there is one block more
 
 LEAST_TOKENS = 64
 """Tokens that the presets want at least: 8 an axis in 2-D."""
@@ -63,8 +77,17 @@ class WaveLiTConfig:
         levels: wavelet levels of the tokenizer; a token covers 2**levels points an axis.
         least_tokens: on training grids that would have fewer tokens than this, fewer levels are
             used, down to one.
-        scales: scales of the feature pyramid; 1 switches it off.
         heads: attention heads; 32-64 features each work best.
+        attention: let tokens attend to each other by what they hold.
+        positional_kernel: a convolution over the whole domain beside the attention, beyond the
+            paper.
+        gate: multiply what both mix by a linear map of the token.
+        texture: add learned filters' means to the tokens, beyond the paper.
+        band_scales: divide each wavelet band of a field by a scale of its own; without, by one
+            scale of the field.
+        features: of a point in the feature pyramid; a cell of two points an axis has twice as many.
+        pyramid_scales: grids of the feature pyramid, each with half as many points an axis as the
+            one before; 1 leaves the finest only.
         wavelet: ``haar``, or any orthogonal PyWavelets name on periodic domains.
         boundary: ``periodic``, ``wall`` or ``open``, one name or one for each axis.
         resolution: ``aligned`` runs the model at the spacing it was trained at, whatever the
@@ -80,7 +103,7 @@ class WaveLiTConfig:
         noise: in training, the largest amplitude of noise on the fields that the output continues,
             over their scales, 0 for none: longer roll-outs, at the cost of a little of one step.
         activation_checkpointing: in training, compute blocks, texture and the inner part of the
-            refinement again on the way back instead of keeping their activations: little more than
+            pyramid again on the way back instead of keeping their activations: little more than
             half of the memory, a step a quarter longer, the same gradients.
         compile: in training, run the network by ``torch.compile``: the first step takes up to a
             minute, and so does one of another shape. On a GPU a step is then about twice as fast.
@@ -97,8 +120,14 @@ class WaveLiTConfig:
     depth: int = 4
     levels: int = 1
     least_tokens: int = 1
-    scales: int = 1
     heads: int = 2
+    attention: bool = True
+    positional_kernel: bool = True
+    gate: bool = True
+    texture: bool = True
+    band_scales: bool = True
+    features: int = 24
+    pyramid_scales: int = 3
     wavelet: str = "haar"
     boundary: str | Sequence[str] = "open"
     resolution: Resolution = "aligned"
@@ -165,9 +194,62 @@ class WaveLiTConfig:
         if key not in by_lower:
             raise unknown_name("preset", str(name), PRESETS)
         check_int("ndim", ndim, 1)
+        knobs = dict(PRESETS[by_lower[key]])
+        knobs["features"] = round(knobs["features"] * 2.0 ** (2 - ndim))
         tokens = {"levels": LEVELS.get(ndim, 1), "least_tokens": LEAST_TOKENS}
         sizes = {"in_channels": in_channels, "out_channels": out_channels, "ndim": ndim}
-        return cls.from_dict({**PRESETS[by_lower[key]], **tokens, **sizes, **changes})
+        return cls.from_dict({**knobs, **tokens, **sizes, **changes})
+
+    @classmethod
+    def sized(
+        cls, parameters: int, *, in_channels: int, out_channels: int, ndim: int = 2, **changes: Any
+    ) -> WaveLiTConfig:
+        """Return the widest configuration of at most this many parameters.
+
+        The pyramid has half of a small model's parameters. Its share falls with the root of their
+        number, since most of the time is spent there; the depth of the blocks grows.
+
+        Args:
+            parameters: of the whole model.
+            in_channels: input channels.
+            out_channels: output channels.
+            ndim: space axes, 1-3.
+            **changes: any other knob.
+
+        Raises:
+            ConfigError: no model is that small, or as ``preset``.
+
+        >>> config = WaveLiTConfig.sized(33_000, in_channels=1, out_channels=1, ndim=1)
+        >>> config.width, config.depth, config.features
+        (28, 1, 19)
+        """
+        # counted by building the model: a formula would be a second home for its shapes
+        from wavelit_plugin.model.wavelit import parameters_of
+
+        check_int("parameters", parameters, 1)
+        channels = {"in_channels": in_channels, "out_channels": out_channels, "ndim": ndim}
+        depth = 1 + sum(parameters >= least for least in _DEEPER)
+        least: dict[str, Any] = {"width": 2, "heads": 1, "depth": depth, "features": 1}
+
+        def config(**knobs: int) -> WaveLiTConfig:
+            return cls.preset("waveliT", **{**channels, **least, **knobs, **changes})
+
+        pyramid = min(0.5, math.sqrt(_SMALL / parameters)) * parameters
+        base = parameters_of(config())
+        features = _largest(lambda n: parameters_of(config(features=n)) - base <= pyramid)
+
+        def with_width(n: int) -> dict[str, int]:
+            heads = max(1, round(n / 20))
+            return {"features": features, "width": n // heads * 2 * heads, "heads": heads}
+
+        half = _largest(lambda n: parameters_of(config(**with_width(n))) <= parameters)
+        found = config(**with_width(half))
+        if parameters_of(found) > parameters:
+            raise ConfigError(
+                f"a WaveLiT of these channels has at least {parameters_of(found)} parameters, got "
+                f"parameters={parameters}; allow more"
+            )
+        return found
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> WaveLiTConfig:
@@ -243,6 +325,18 @@ class WaveLiTConfig:
                 "residual='on' needs output fields that continue input fields, but the layout has "
                 "none; use residual='off'"
             )
+
+
+def _largest(fits: Callable[[int], bool]) -> int:
+    """Return the largest number that fits, 1 if none does; larger ones fit less."""
+    high = 2
+    while fits(high):
+        high *= 2
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
 
 
 def _tokens(space: Sequence[int], levels: int) -> int:

@@ -20,7 +20,7 @@ from wavelit_plugin.shapes import Field
 class JointWaveLiT(nn.Module):
     """Several WaveLiT, one a data set, that have most of their weights in common.
 
-    Blocks, norms and the inner layers of the refinement are the same for all. What reads or writes
+    Blocks, norms and the inner layers of the pyramid are the same for all. What reads or writes
     a channel belongs to the channel's name: two data sets with a ``pressure`` share its columns of
     the embedding and its rows of the head. Statistics, boundary, channels, persistence, conditions
     and the trained grid are each data set's own.

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from wavelit_plugin.errors import ConfigError
 from wavelit_plugin.model.config import WaveLiTConfig
-from wavelit_plugin.model.refinement import LAYERS
 
 OWN = ("persistence", "condition.", "embed.phase.")
 """How the names of the weights begin that belong to one data set alone.
@@ -16,7 +15,21 @@ OWN = ("persistence", "condition.", "embed.phase.")
 What happens at a place of a periodic domain, a forcing, is the data set's own matter.
 """
 
-SAME = ("ndim", "width", "depth", "levels", "least_tokens", "scales", "heads", "wavelet")
+SAME = (
+    "ndim",
+    "width",
+    "depth",
+    "levels",
+    "least_tokens",
+    "heads",
+    "attention",
+    "positional_kernel",
+    "gate",
+    "texture",
+    "features",
+    "pyramid_scales",
+    "wavelet",
+)
 """The options of the configuration in which all members of a joint model agree."""
 
 
@@ -96,16 +109,15 @@ def cuts(member: Member) -> dict[str, Cut]:
     All others but OWN are shared as a whole.
     """
     inputs, outputs = _inputs(member), _outputs(member)
-    last = LAYERS - 1
     found = {
         "embed.linear.weight": Cut(1, inputs),
-        "texture.weight": Cut(1, inputs),
+        **({"texture.weight": Cut(1, inputs)} if member.config.texture else {}),
         "head.linear.weight": Cut(0, outputs),
         "head.linear.bias": Cut(0, outputs),
         "head.gain": Cut(0, outputs),
-        "refinement.weights.0": Cut(1, (*outputs, *inputs)),
-        f"refinement.weights.{last}": Cut(0, outputs),
-        f"refinement.biases.{last}": Cut(0, outputs),
+        "pyramid.first.weight": Cut(1, (*outputs, *inputs)),
+        "pyramid.last.weight": Cut(0, outputs),
+        "pyramid.last.bias": Cut(0, outputs),
     }
     ends = tuple(
         Label("", f"axis{axis}")

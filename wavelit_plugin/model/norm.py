@@ -12,17 +12,17 @@ class GroupRMS(nn.Module):
     """Divide by one root mean square a sample, taken over the grid and the features.
 
     A norm per token would inflate quiet regions before a wave arrives; one number a sample keeps
-    the relative amplitude across space. Gain and shift belong to the scale of the pyramid.
+    the relative amplitude across space.
     """
 
-    def __init__(self, width: int, scales: int = 1) -> None:
+    def __init__(self, width: int) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.ones(scales, width))
-        self.shift = nn.Parameter(torch.zeros(scales, width))
+        self.gain = nn.Parameter(torch.ones(width))
+        self.shift = nn.Parameter(torch.zeros(width))
 
-    def forward(self, x: Tokens, scale: int = 0) -> Tokens:
-        """Normalise (batch, *grid, width) with the gain of one scale."""
-        return torch.addcmul(self.shift[scale], x, _inverse_rms(x) * self.gain[scale])
+    def forward(self, x: Tokens) -> Tokens:
+        """Normalise (batch, *grid, width)."""
+        return torch.addcmul(self.shift, x, _inverse_rms(x) * self.gain)
 
 
 def _inverse_rms(x: Tokens) -> Tensor:

@@ -546,6 +546,8 @@ class Normalizer(nn.Module):
 
     def _scale(self, square: Tensor, mean: Tensor) -> Tensor:
         own = self.bands.mean(square).sqrt()[:, None]
+        if not self.config.band_scales:
+            square = own.square().expand_as(square)
         scale = torch.maximum(square.sqrt(), _FLOOR * own)
         return torch.where(own > ROUNDING * mean.abs()[:, None], scale, 1.0)
 

@@ -1,110 +1,172 @@
-"""The feature pyramid: the same block weights at every scale of the token grid."""
+"""Component 3: the shared-weight multiscale feature pyramid."""
 
 from __future__ import annotations
 
-from functools import partial
+import itertools
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own idiom)
 from torch import Tensor, nn
 
 from wavelit_plugin.model import recompute
-from wavelit_plugin.model.attention import Places
-from wavelit_plugin.model.block import Block
-from wavelit_plugin.model.config import WaveLiTConfig
-from wavelit_plugin.model.constants import ModuleWithConstants
-from wavelit_plugin.model.long_waves import WaveFunctions
-from wavelit_plugin.model.rotation import rotation, wave_vectors
-from wavelit_plugin.shapes import Tokens, full_precision
+from wavelit_plugin.model.convolution import filter_extended
+from wavelit_plugin.shapes import Boundary, Field, Tokens
+from wavelit_plugin.wavelets.padding import crop, pad_to_levels
 
-_FIRST_GAIN = 0.5  # of the coarse correction
 _POOLS = {1: F.avg_pool1d, 2: F.avg_pool2d, 3: F.avg_pool3d}
 
 
-class FeaturePyramid(ModuleWithConstants):
-    """Blocks over ``scales`` token grids, each half the size of the one before.
+class FeaturePyramid(nn.Module):
+    """One block of convolutions, run with the same weights on ``scales`` grids, in a V.
 
-    Every block runs at every scale with shared weights; only an embedding, the norm gains and the
-    fusion gain belong to a scale. Only the correction of the coarser scale travels up to the
-    finer one (full approximation scheme, Brandt 1977, doi:10.1090/S0025-5718-1977-0431719-X), so
-    blocks that do nothing leave the tokens as they are::
+    The grids have the points of the fields, then cells of 2, 4, ... points an axis, whose fields
+    are the Haar averages of the finer ones. On each, features of the points go to cells of two
+    points an axis, which are the points of the next coarser grid; what that answers comes back
+    into the block before it answers itself. So three-point filters reach ``3 * 2**scales`` points
+    at hardly more than the cost of the finest grid. A scale has nothing of its own but a gain and
+    a bias of each feature.
 
-        z_{s+1} = R z_s
-        y_s = B(z_s; s) + gamma_s P(y_{s+1} - R z_s)
+    On the points a block is narrow. On the cells it is twice as wide, and so reaches twice as far
+    at the same cost. What the cells answer is added to the features of the points and, bounded,
+    multiplies them: these are linear in the fields, as derivatives are, so coefficients times
+    derivatives, and fields times their own, are one product away. Unbounded products err as little
+    in one step, but long roll-outs grow by them. Beyond a wall is what is at the wall: with zeros
+    there every wave meets a jump, and long roll-outs grow by it (benchmarks/README.md). Beyond open
+    ends, by which waves leave, zeros are better. Starts as zero.
 
-    R is the Haar low band, P its transpose.
+    From (batch, in_channels, *space) to (batch, out_channels, *space), of any size.
     """
 
-    vectors: Tensor
-
-    def __init__(self, config: WaveLiTConfig) -> None:
-        super().__init__()
-        self.ndim, self.scales = config.ndim, config.scales
-        self.checkpointing = config.activation_checkpointing
-        modulated = config.conditions > 0
-        self.blocks = nn.ModuleList(
-            Block(config.width, config.heads, config.scales, config.axes, modulated=modulated)
-            for _ in range(config.depth)
-        )
-        coarse = config.scales - 1
-        # absent on a single scale: a parameter without elements is an unused one to DDP
-        self.embedding = nn.Parameter(torch.zeros(coarse, config.width)) if coarse else None
-        self.fusion = (
-            nn.Parameter(torch.full((config.depth, coarse), _FIRST_GAIN)) if coarse else None
-        )
-        pairs = config.width // config.heads // 2
-        self.register_constant("vectors", partial(wave_vectors, config.axes, config.heads, pairs))
-        self.waves = WaveFunctions(config.axes)
-
-    def forward(self, x: Tokens, modulation: Tensor | None = None) -> Tokens:
-        """Run all blocks on (batch, *grid, width)."""
-        places = [self._places(grid) for grid in self._grids(x)]
-        for depth, block in enumerate(self.blocks):
-            x = self._advance(depth, block, x, places, modulation)
-        return x
-
-    def _advance(
+    def __init__(
         self,
-        depth: int,
-        block: nn.Module,
-        x: Tokens,
-        places: list[Places],
-        modulation: Tensor | None,
-    ) -> Tokens:
-        inputs = [x]
-        for _ in range(1, self.scales):
-            inputs.append(restrict(inputs[-1], self.ndim))
-        correction: Tensor | None = None
+        in_channels: int,
+        out_channels: int,
+        boundary: tuple[Boundary, ...],
+        features: int,
+        scales: int,
+        *,
+        checkpointing: bool = False,
+    ) -> None:
+        super().__init__()
+        self.boundary, self.scales, self.checkpointing = boundary, scales, checkpointing
+        wide, cell = 2 * features, features * 2 ** len(boundary)
+        self.first = Convolution(in_channels, features, boundary)
+        self.enter = Convolution(cell, wide, boundary)
+        self.inner = Convolution(wide, wide, boundary)
+        self.leave = Convolution(wide, cell, boundary)
+        self.last = Convolution(features, out_channels, boundary, zero=True)
+        # absent on a single scale: DDP wants a gradient of every parameter
+        several = scales > 1
+        self.films = nn.ModuleList(
+            Film(scales, width) if several else nn.Identity() for width in (features, wide, cell)
+        )
+        self.ask, self.told = (
+            _zero_linear(*widths) if several else None
+            for widths in ((wide, features), (features, wide))
+        )
+
+    def forward(self, u: Field) -> Field:
+        """Return the correction of each output channel."""
+        space = tuple(u.shape[2:])
+        fields = pad_to_levels(u, self.scales, self.boundary).movedim(1, -1).contiguous()
+        on_points: list[Tokens] = []
+        on_cells: list[Tokens] = []
+        for scale in range(self.scales):
+            x = self._film(0, self.first(fields), scale)
+            if self.ask is not None and on_cells:
+                x = x + self.ask(on_cells[-1])
+            on_points.append(x)
+            on_cells.append(recompute.run(self._enter, x, scale, again=self.checkpointing))
+            if scale + 1 < self.scales:
+                fields = averages(fields)
+        answer: Tokens | None = None
         for scale in reversed(range(self.scales)):
-            z = inputs[scale]
-            start = z if self.embedding is None or not scale else z + self.embedding[scale - 1]
-            known = (scale, places[scale], modulation)
-            y = recompute.run(block, start, *known, again=self.checkpointing)
-            if correction is not None and self.fusion is not None:
-                y = y + self.fusion[depth, scale] * prolong(correction, tuple(z.shape[1:-1]))
-            correction = y - z
-        return y
+            y = on_cells[scale]
+            if self.told is not None and answer is not None:
+                y = y + self.told(answer)
+            known = (on_points[scale], y, scale)
+            answer = recompute.run(self._leave, *known, again=self.checkpointing)
+        return crop(self.last(answer).movedim(-1, 1), space)
 
-    def _places(self, grid: tuple[int, ...]) -> Places:
-        return Places(*rotation(full_precision(self.vectors), grid), self.waves(grid))
+    def _enter(self, x: Tokens, scale: int) -> Tokens:
+        return F.silu(self._film(1, self.enter(cells(F.silu(x))), scale))
 
-    def _grids(self, x: Tokens) -> list[tuple[int, ...]]:
-        grids = [tuple(x.shape[1:-1])]
-        for _ in range(1, self.scales):
-            grids.append(tuple(-(-size // 2) for size in grids[-1]))
-        return grids
+    def _leave(self, x: Tokens, y: Tokens, scale: int) -> Tokens:
+        y = self._film(2, self.leave(F.silu(self.inner(y))), scale)
+        return joined(x, points(y, len(self.boundary)))
+
+    def _film(self, place: int, x: Tokens, scale: int) -> Tokens:
+        film = self.films[place]
+        return film(x, scale) if isinstance(film, Film) else x
 
 
-def restrict(x: Tokens, ndim: int) -> Tokens:
-    """Return the Haar low band over the grid; the last cell of an odd axis is its own mean."""
+class Film(nn.Module):
+    """A gain and a bias of each feature on each scale (Perez et al. 2018, arXiv 1709.07871)."""
+
+    def __init__(self, scales: int, width: int) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(scales, width))
+        self.bias = nn.Parameter(torch.zeros(scales, width))
+
+    def forward(self, x: Tokens, scale: int) -> Tokens:
+        """Scale and shift (batch, *grid, width)."""
+        return torch.addcmul(self.bias[scale], x, self.gain[scale])
+
+
+class Convolution(nn.Module):
+    """Three points an axis on (batch, *grid, feature); see filter_extended for what is beyond."""
+
+    def __init__(
+        self, before: int, after: int, boundary: tuple[Boundary, ...], *, zero: bool = False
+    ) -> None:
+        super().__init__()
+        self.boundary = boundary
+        self.weight = nn.Parameter(torch.zeros(after, before, *[3] * len(boundary)))
+        self.bias = nn.Parameter(torch.zeros(after))
+        if not zero:
+            nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+
+    def forward(self, x: Tokens) -> Tokens:
+        """Filter all features together."""
+        return filter_extended(x, self.weight, self.bias, self.boundary)
+
+
+def joined(linear: Tensor, answer: Tensor) -> Tensor:
+    """Return features of the points and what their cells answer, added and multiplied."""
+    # activated here and for the cells: the gradients of one for both would wait for each other,
+    # two of the largest tensors more at the peak of memory
+    rest = F.silu(linear) + answer + linear
+    return torch.addcmul(rest, linear, torch.tanh(answer))
+
+
+def averages(x: Tensor) -> Tensor:
+    """Return (batch, *cells, channel) means of cells of two points an axis; sizes are even."""
+    return _POOLS[x.ndim - 2](x.movedim(-1, 1), 2).movedim(1, -1)
+
+
+def cells(x: Tensor) -> Tensor:
+    """Bring the two points an axis of each cell side by side: (batch, *cells, 2**n channel).
+
+    From (batch, *space, channel) of even sizes; ``points`` is the inverse.
+    """
+    ndim = x.ndim - 2
+    for axis in reversed(range(1, ndim + 1)):
+        x = x.unflatten(axis, (-1, 2))
+    grid, inner = range(1, 2 * ndim, 2), range(2, 2 * ndim + 1, 2)
+    return x.permute(0, *grid, *inner, 2 * ndim + 1).flatten(ndim + 1)
+
+
+def points(x: Tensor, ndim: int) -> Tensor:
+    """Invert ``cells``."""
+    x = x.unflatten(-1, (*[2] * ndim, -1))
+    pairs = zip(range(1, ndim + 1), range(ndim + 1, 2 * ndim + 1), strict=True)
+    x = x.permute(0, *itertools.chain.from_iterable(pairs), 2 * ndim + 1)
     for axis in range(1, ndim + 1):
-        if x.shape[axis] % 2:  # no ceil_mode: compiled, its gradient is wrong (pytorch#198119)
-            x = torch.cat([x, x.narrow(axis, x.shape[axis] - 1, 1)], dim=axis)
-    return _POOLS[ndim](x.movedim(-1, 1), 2).movedim(1, -1) * 2.0 ** (ndim / 2)
+        x = x.flatten(axis, axis + 1)
+    return x
 
 
-def prolong(x: Tokens, grid: tuple[int, ...]) -> Tokens:
-    """Transpose of ``restrict``: spread each token over the cells it came from."""
-    for axis, size in enumerate(grid, start=1):
-        x = x.repeat_interleave(2, dim=axis).narrow(axis, 0, size)
-    return x * 2.0 ** (-len(grid) / 2)
+def _zero_linear(before: int, after: int) -> nn.Linear:
+    linear = nn.Linear(before, after, bias=False)
+    nn.init.zeros_(linear.weight)
+    return linear

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from wavelit_plugin.model import recompute
 from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.model.convolution import filter_extended
-from wavelit_plugin.model.pyramid import restrict
-from wavelit_plugin.model.refinement import cells
+from wavelit_plugin.model.pyramid import averages, cells
 from wavelit_plugin.shapes import Field, Tokens
 from wavelit_plugin.wavelets.padding import pad_to_levels
 
@@ -53,5 +52,5 @@ class Texture(nn.Module):
         weight = weight.unflatten(1, (self.channels, -1)).transpose(1, 2).flatten(1, 2)
         x = filter_extended(x, weight, self.bias, self.boundary).tanh_()
         for _ in range(1, levels):
-            x = restrict(x, ndim)
+            x = averages(x) * 2.0 ** (ndim / 2)
         return self.linear(x)

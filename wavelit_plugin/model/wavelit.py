@@ -1,4 +1,4 @@
-"""WaveLiT: wavelet tokens, shared blocks over a pyramid of scales, wavelet bands of the update."""
+"""WaveLiT: wavelet tokens, attention blocks, wavelet bands of the update, a feature pyramid."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from wavelit_plugin.errors import ShapeError
+from wavelit_plugin.model.block import Trunk
 from wavelit_plugin.model.checkpoint import check_tensors, read_checkpoint, write_checkpoint
 from wavelit_plugin.model.conditions import ConditionEmbedding, Modulation
 from wavelit_plugin.model.config import WaveLiTConfig
@@ -18,7 +19,6 @@ from wavelit_plugin.model.frames import differences_and_constants, last_state
 from wavelit_plugin.model.input_noise import with_noise
 from wavelit_plugin.model.normalizer import Normalizer, Scales
 from wavelit_plugin.model.pyramid import FeaturePyramid
-from wavelit_plugin.model.refinement import Refinement
 from wavelit_plugin.model.resolution import coarsen, levels_apart, refine
 from wavelit_plugin.model.texture import Texture
 from wavelit_plugin.model.tokenizer import detokenize, tokenize
@@ -49,16 +49,16 @@ class WaveLiT(nn.Module):
         self.config = config
         self.normalizer = Normalizer(config)
         self.embed = BandEmbedding(config)
-        self.texture = Texture(config)
+        self.texture = Texture(config) if config.texture else None
         self.condition = ConditionEmbedding(config) if config.conditions else None
-        self.pyramid = FeaturePyramid(config)
+        self.trunk = Trunk(config)
         self.head = BandHead(config)
-        channels = config.in_channels + config.out_channels
-        self.refinement = Refinement(
-            channels,
+        self.pyramid = FeaturePyramid(
+            config.in_channels + config.out_channels,
             config.out_channels,
             config.axes,
-            config.width,
+            config.features,
+            config.pyramid_scales,
             checkpointing=config.activation_checkpointing,
         )
         # what the measured persistence is corrected by; absent where nothing can persist
@@ -227,12 +227,13 @@ class WaveLiT(nn.Module):
         x = self.embed(tokenize(inputs, self.config, levels), known.input_scale * share)
         inner, outer = (s.view(view) for s in self.normalizer.field_scales(known))
         inputs = inputs / inner
-        x = x + self.texture(inputs, levels)
-        x = self.pyramid(x, None if modulation is None else modulation.blocks)
+        if self.texture is not None:
+            x = x + self.texture(inputs, levels)
+        x = self.trunk(x, None if modulation is None else modulation.blocks)
         bands = self.head(x, known.output_scale)
         update = detokenize(bands, tuple(u.shape[2:]), self.config, levels)
-        refined = self.refinement(torch.cat([update / outer, inputs], dim=1))
-        update = update + outer * refined
+        correction = self.pyramid(torch.cat([update / outer, inputs], dim=1))
+        update = update + outer * correction
         if modulation is None:
             return update
         return update * (1 + modulation.gain.view(*modulation.gain.shape, *view[2:]))
@@ -249,6 +250,12 @@ class WaveLiT(nn.Module):
             persistence = modulation.persistence
             share = share + persistence.view(*persistence.shape, *view[2:])
         return torch.addcmul(mean, share, state)
+
+
+def parameters_of(config: WaveLiTConfig) -> int:
+    """Return how many parameters a model has, without building one in memory."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in WaveLiT(config).parameters())
 
 
 def _check_values(u: Tensor, own: torch.dtype) -> None:
