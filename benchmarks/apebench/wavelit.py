@@ -35,9 +35,14 @@ def config_of(problem: str, network: str) -> dict[str, Any]:
     if network != WAVELIT:
         return {}
     ndim = PROBLEMS[problem][1].get("num_spatial_dims", 1)
-    knobs = {"boundary": "periodic", "absolute_position": False}
-    channels = {"in_channels": 1, "out_channels": 1, "ndim": ndim}
-    return WaveLiTConfig.sized(LARGEST, **channels, **knobs).as_dict()
+    return WaveLiTConfig.sized(
+        LARGEST,
+        in_channels=1,
+        out_channels=1,
+        ndim=ndim,
+        boundary="periodic",
+        absolute_position=False,
+    ).as_dict()
 
 
 def size(model: nn.Module) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 from importlib import import_module
 from pathlib import Path
@@ -41,8 +42,9 @@ def test_the_model_has_every_option_that_its_file_has() -> None:
     knobs = set(WaveLiTConfig.__dataclass_fields__)
     assert set(given) <= own | knobs
     # what is null here can be set without Hydra's plus sign
-    settable = {"width", "depth", "levels", "scales", "heads", "wavelet", "boundary", "residual"}
-    settable |= {"least_tokens", "resolution", "absolute_position", "noise"}
+    # what the host gives, or its data
+    own = {"in_channels", "out_channels", "ndim", "layout", "conditions"}
+    settable = {field.name for field in dataclasses.fields(WaveLiTConfig)} - own
     assert settable <= {name for name, value in given.items() if value is None}
 
 

@@ -6,12 +6,13 @@ import itertools
 from collections.abc import Callable, Iterator, MutableMapping
 from functools import partial
 from types import ModuleType
-from typing import Any
+from typing import Any, get_type_hints
 
 from torch import Tensor
 
 from wavelit_plugin.autoload.records import Refusal, Registration, wrap_method
 from wavelit_plugin.hosts.criterion import EpochTerm, Terms, asked_criterion
+from wavelit_plugin.model.config import WaveLiTConfig
 from wavelit_plugin.shapes import Field
 
 _SIZES = {"Small": "waveliT-1M", "Medium": "waveliT-4M", "Large": "waveliT-10M"}
@@ -76,6 +77,21 @@ def register_criterion(module: ModuleType) -> Iterator[Registration]:
     yield wrap_method(module.Trainer, "train_one_epoch", wrap, name=record.name)
 
 
+_KINDS: dict[str, Any] = {
+    "resolution": str,
+    "residual": str,
+    "boundary": str | list[str],
+    "layout": dict[str, int],
+}
+"""What zencfg is told of knobs whose own types it does not read."""
+
+
+def _knobs() -> dict[str, Any]:
+    """The knobs of WaveLiTConfig beyond what every model of the host has, and their types."""
+    own = {"in_channels", "out_channels", "ndim", "conditions"}
+    return {name: kind for name, kind in get_type_hints(WaveLiTConfig).items() if name not in own}
+
+
 def _config_class(module: ModuleType, name: str, preset: str, ndim: int) -> type:
     """A zencfg class of ``module``: None leaves a knob at the preset's value."""
     knobs: dict[str, tuple[object, object]] = {
@@ -83,15 +99,7 @@ def _config_class(module: ModuleType, name: str, preset: str, ndim: int) -> type
         "data_channels": (int, 1),
         "out_channels": (int, 1),
         "ndim": (int, ndim),
-        **dict.fromkeys(("width", "depth", "scales", "heads"), (int | None, None)),
-        **dict.fromkeys(("levels", "least_tokens"), (int | None, None)),
-        **dict.fromkeys(("wavelet", "resolution", "residual"), (str | None, None)),
-        **dict.fromkeys(
-            ("absolute_position", "activation_checkpointing", "compile"), (bool | None, None)
-        ),
-        "noise": (float | None, None),
-        "boundary": (str | list[str] | None, None),
-        "layout": (dict[str, int] | None, None),
+        **{name: (_KINDS.get(name, kind) | None, None) for name, kind in _knobs().items()},
     }
     body = {knob: default for knob, (_, default) in knobs.items()}
     annotations = {knob: kind for knob, (kind, _) in knobs.items()}
