@@ -117,7 +117,7 @@ def cuts(member: Member) -> dict[str, Cut]:
         "head.gain": Cut(0, outputs),
         "pyramid.first.weight": Cut(1, (*outputs, *inputs)),
         "pyramid.last.weight": Cut(0, outputs),
-        "pyramid.last.bias": Cut(0, outputs),
+        "pyramid.last.bias": Cut(1, outputs),
     }
     ends = tuple(
         Label("", f"axis{axis}")

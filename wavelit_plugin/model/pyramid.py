@@ -50,18 +50,15 @@ class FeaturePyramid(nn.Module):
         super().__init__()
         self.boundary, self.scales, self.checkpointing = boundary, scales, checkpointing
         wide, cell = 2 * features, features * 2 ** len(boundary)
-        self.first = Convolution(in_channels, features, boundary)
-        self.enter = Convolution(cell, wide, boundary)
+        self.first = Convolution(in_channels, features, boundary, scales)
+        self.enter = Convolution(cell, wide, boundary, scales)
         self.inner = Convolution(wide, wide, boundary)
-        self.leave = Convolution(wide, cell, boundary)
-        self.last = Convolution(features, out_channels, boundary, zero=True)
+        self.leave = Convolution(wide, cell, boundary, scales)
+        self.last = Convolution(features, out_channels, boundary)
+        nn.init.zeros_(self.last.weight)
         # absent on a single scale: DDP wants a gradient of every parameter
-        several = scales > 1
-        self.films = nn.ModuleList(
-            Film(scales, width) if several else nn.Identity() for width in (features, wide, cell)
-        )
         self.ask, self.told = (
-            _zero_linear(*widths) if several else None
+            _zero_linear(*widths) if scales > 1 else None
             for widths in ((wide, features), (features, wide))
         )
 
@@ -72,7 +69,7 @@ class FeaturePyramid(nn.Module):
         on_points: list[Tokens] = []
         on_cells: list[Tokens] = []
         for scale in range(self.scales):
-            x = self._film(0, self.first(fields), scale)
+            x = self.first(fields, scale)
             if self.ask is not None and on_cells:
                 x = x + self.ask(on_cells[-1])
             on_points.append(x)
@@ -89,46 +86,37 @@ class FeaturePyramid(nn.Module):
         return crop(self.last(answer).movedim(-1, 1), space)
 
     def _enter(self, x: Tokens, scale: int) -> Tokens:
-        return F.silu(self._film(1, self.enter(cells(F.silu(x))), scale))
+        return F.silu(self.enter(cells(F.silu(x)), scale))
 
     def _leave(self, x: Tokens, y: Tokens, scale: int) -> Tokens:
-        y = self._film(2, self.leave(F.silu(self.inner(y))), scale)
+        y = self.leave(F.silu(self.inner(y)), scale)
         return joined(x, points(y, len(self.boundary)))
-
-    def _film(self, place: int, x: Tokens, scale: int) -> Tokens:
-        film = self.films[place]
-        return film(x, scale) if isinstance(film, Film) else x
-
-
-class Film(nn.Module):
-    """A gain and a bias of each feature on each scale (Perez et al. 2018, arXiv 1709.07871)."""
-
-    def __init__(self, scales: int, width: int) -> None:
-        super().__init__()
-        self.gain = nn.Parameter(torch.ones(scales, width))
-        self.bias = nn.Parameter(torch.zeros(scales, width))
-
-    def forward(self, x: Tokens, scale: int) -> Tokens:
-        """Scale and shift (batch, *grid, width)."""
-        return torch.addcmul(self.bias[scale], x, self.gain[scale])
 
 
 class Convolution(nn.Module):
-    """Three points an axis on (batch, *grid, feature); see filter_extended for what is beyond."""
+    """Three points an axis on (batch, *grid, feature), with one weight for all scales.
+
+    A scale has a bias and, if there are several, a gain of its own (Perez et al. 2018,
+    arXiv 1709.07871). See filter_extended for what is beyond the ends of the grid.
+    """
 
     def __init__(
-        self, before: int, after: int, boundary: tuple[Boundary, ...], *, zero: bool = False
+        self, before: int, after: int, boundary: tuple[Boundary, ...], scales: int = 1
     ) -> None:
         super().__init__()
         self.boundary = boundary
-        self.weight = nn.Parameter(torch.zeros(after, before, *[3] * len(boundary)))
-        self.bias = nn.Parameter(torch.zeros(after))
-        if not zero:
-            nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+        self.weight = nn.Parameter(torch.empty(after, before, *[3] * len(boundary)))
+        self.bias = nn.Parameter(torch.zeros(scales, after))
+        self.gain = nn.Parameter(torch.ones(scales, after)) if scales > 1 else None
+        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
 
-    def forward(self, x: Tokens) -> Tokens:
+    def forward(self, x: Tokens, scale: int = 0) -> Tokens:
         """Filter all features together."""
-        return filter_extended(x, self.weight, self.bias, self.boundary)
+        weight = self.weight
+        if self.gain is not None:
+            # of the weight: the tensors are many times larger
+            weight = weight * self.gain[scale].view(-1, *[1] * (weight.ndim - 1))
+        return filter_extended(x, weight, self.bias[scale], self.boundary)
 
 
 def joined(linear: Tensor, answer: Tensor) -> Tensor:
