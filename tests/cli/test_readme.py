@@ -1,4 +1,4 @@
-"""The README: what it shows runs, and what it names is there."""
+"""The README and the page of the commands: what they show runs, and what they name is there."""
 
 import doctest
 import re
@@ -11,10 +11,17 @@ from wavelit_plugin.cli.group import wavelit
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, flags=re.DOTALL | re.MULTILINE)
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", TEXT + COMMANDS, flags=re.DOTALL | re.MULTILINE
+    )
+
+
+def test_the_readme_can_be_read_in_two_minutes() -> None:
+    assert TEXT.count("\n") <= 150
 
 
 @pytest.mark.parametrize("block", blocks("pycon"))

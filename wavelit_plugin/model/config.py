@@ -57,7 +57,7 @@ twice as many features, in 3-D half as many, so that a point costs about the sam
 LEVELS: Mapping[int, int] = MappingProxyType({1: 3, 2: 3, 3: 2})
 """Wavelet levels of the presets by space axes: at most 64 coefficients of a channel in a token."""
 
-_SMALL = 12_500  # the pyramid of a model of four times as many parameters has half of them
+_SMALL = 30_000  # parameters up to which three quarters are the pyramid's
 _DEEPER = (200_000, 2_000_000, 6_000_000)  # parameters from which on there is one block more
 
 LEAST_TOKENS = 64
@@ -206,8 +206,8 @@ class WaveLiTConfig:
     ) -> WaveLiTConfig:
         """Return the widest configuration of at most this many parameters.
 
-        The pyramid has half of a small model's parameters. Its share falls with the root of their
-        number, since most of the time is spent there; the depth of the blocks grows.
+        The pyramid has three quarters of a small model's parameters. Its share falls with the root
+        of their number, since most of the time is spent there; the depth of the blocks grows.
 
         Args:
             parameters: of the whole model.
@@ -221,7 +221,7 @@ class WaveLiTConfig:
 
         >>> config = WaveLiTConfig.sized(33_000, in_channels=1, out_channels=1, ndim=1)
         >>> config.width, config.depth, config.features
-        (28, 1, 19)
+        (22, 1, 23)
         """
         # counted by building the model: a formula would be a second home for its shapes
         from wavelit_plugin.model.wavelit import parameters_of
@@ -234,7 +234,7 @@ class WaveLiTConfig:
         def config(**knobs: int) -> WaveLiTConfig:
             return cls.preset("waveliT", **{**channels, **least, **knobs, **changes})
 
-        pyramid = min(0.5, math.sqrt(_SMALL / parameters)) * parameters
+        pyramid = min(1.0, math.sqrt(_SMALL / parameters)) * 0.75 * parameters
         base = parameters_of(config())
         features = _largest(lambda n: parameters_of(config(features=n)) - base <= pyramid)
 
