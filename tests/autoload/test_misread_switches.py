@@ -252,7 +252,7 @@ def test_every_variable_that_is_read_is_a_switch() -> None:
 
 
 def test_the_table_of_the_readme_has_the_same_variables() -> None:
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
     section = text.partition("## Switches")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([A-Z_]+)", section, flags=re.MULTILINE)) == set(SWITCHES)
 

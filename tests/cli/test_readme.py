@@ -64,5 +64,6 @@ def test_the_make_targets_exist() -> None:
 
 
 def test_the_files_that_it_links_to_exist() -> None:
-    for target in re.findall(r"\]\((?!http)([^)]+)\)", TEXT):
-        assert (ROOT / target).exists(), target
+    for folder, text in ((ROOT, TEXT), (ROOT / "docs", COMMANDS)):
+        for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
+            assert (folder / target).exists(), target

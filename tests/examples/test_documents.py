@@ -13,7 +13,6 @@ TUNING = (ROOT / "docs" / "fine-tuning.md").read_text(encoding="utf-8")
 DOCUMENTS = [
     *("architecture.md", "hosts.md", "adding-a-host.md", "joint.md", "stability.md"),
     "fine-tuning.md",
-    "commands.md",
 ]
 
 FENCE = re.compile(r"^```\w*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
