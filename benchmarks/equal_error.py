@@ -143,7 +143,6 @@ def timed(base: Base, contestants: Mapping[Contestant, int | None]) -> dict[str,
         spend=Spend(steps=1),
         batch_size=plan["batch_size"],
         device=device,
-        settings="",
     )
     found = {c.label: calls(study, c, width) for c, width in contestants.items()}
     taken = {

@@ -31,9 +31,9 @@ from wavelit_plugin.compare.grid_data import Target, facts, relative_change
 from wavelit_plugin.compare.matching import parameter_count, width_for
 from wavelit_plugin.compare.measure import validation_error
 from wavelit_plugin.compare.notebook import append_line, read_lines
-from wavelit_plugin.compare.plan import Job
 from wavelit_plugin.compare.records import Step, Trajectories
 from wavelit_plugin.compare.request import PLAIN, Recipe, Spend
+from wavelit_plugin.compare.store import RunSpec
 from wavelit_plugin.compare.study import Learner, Study
 from wavelit_plugin.compare.training import policy_of
 from wavelit_plugin.data import DataRequest, make_dataset
@@ -176,11 +176,10 @@ def run(asked: Asked, data: GridData, chosen: argparse.Namespace) -> Record:
         spend=Spend(steps=chosen.steps),
         batch_size=chosen.batch_size,
         device=chosen.device,
-        settings="",
         recipe=recipes(chosen)[asked.recipe],
     )
     width = width_for(asked.contestant.record, study.task, chosen.parameters)
-    job = Job(label=asked.contestant.label, learning_rate=asked.rate, seed=asked.seed)
+    job = RunSpec(label=asked.contestant.label, learning_rate=asked.rate, seed=asked.seed)
     learner = study.learn(asked.contestant, width, job, lambda *_: None)
     return {
         **asked.key,

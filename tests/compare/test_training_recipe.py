@@ -15,12 +15,12 @@ from wavelit_plugin.compare.contestants import find_contestants
 from wavelit_plugin.compare.descent import Descent
 from wavelit_plugin.compare.lessons import AsTheyAre
 from wavelit_plugin.compare.measure import roll_out, rolled_trajectories
-from wavelit_plugin.compare.plan import Job
 from wavelit_plugin.compare.request import (
     PLAIN,
     Recipe,
     Spend,
 )
+from wavelit_plugin.compare.store import RunSpec
 from wavelit_plugin.compare.study import Study
 from wavelit_plugin.compare.training import (
     POLICY,
@@ -85,7 +85,7 @@ def test_options_out_of_range_are_refused(values: dict[str, Any], message: str) 
 
 def study_of(data: GridData, recipe: Recipe, **changes: Any) -> Study:
     values = {"target": "change", "spend": Spend(steps=4), "batch_size": 4, "device": "cpu"}
-    return Study(data, settings="", recipe=recipe, **{**values, **changes})
+    return Study(data, recipe=recipe, **{**values, **changes})
 
 
 def static(data: GridData) -> GridData:
@@ -118,7 +118,7 @@ def test_options_change_the_training_and_repeat_themselves(
 ) -> None:
     del tiny_operators
     (tiny,) = find_contestants(["tiny"])
-    job = Job(label="tiny", learning_rate=1e-2, seed=1)
+    job = RunSpec(label="tiny", learning_rate=1e-2, seed=1)
 
     def weights(chosen: Recipe) -> list[Tensor]:
         learner = study_of(wave_data, chosen).learn(tiny, None, job, silent)
@@ -144,7 +144,7 @@ def test_the_steps_have_the_rates_of_the_recipe(
 
     monkeypatch.setattr(training, "Descent", Noted)
     (tiny,) = find_contestants(["tiny"])
-    job = Job(label="tiny", learning_rate=1e-2, seed=1)
+    job = RunSpec(label="tiny", learning_rate=1e-2, seed=1)
     study_of(wave_data, recipe).learn(tiny, None, job, silent)
     assert factors == [rate_factor((k + 0.5) / 4, recipe.push_forward) for k in range(4)]
 

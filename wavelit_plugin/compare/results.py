@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from wavelit_plugin.compare.notebook import finite, write_whole
 from wavelit_plugin.compare.records import WINDOWS, Result
+from wavelit_plugin.files import finite, write_json
 
 _PACKAGES = ("wavelit-plugin", "torch", "neuraloperator", "pdearena", "the_well", "numpy")
 
@@ -53,7 +53,7 @@ def as_plain(result: Result) -> dict[str, Any]:
 
 def write_results(path: Path, facts: Mapping[str, object], results: Sequence[Result]) -> None:
     """Write JSON, whole or not at all."""
-    write_whole(path, {**facts, "results": [as_plain(result) for result in results]})
+    write_json(path, {**facts, "results": [as_plain(result) for result in results]})
 
 
 def _version(distribution: str) -> str | None:

@@ -22,12 +22,11 @@ from wavelit_plugin.compare.evaluation.shown import Shown, read_shown, write_sho
 from wavelit_plugin.compare.evaluation.summary import Row
 from wavelit_plugin.compare.evaluation.trajectories import checked_trajectories, rollout_steps
 from wavelit_plugin.compare.grid_data import facts
-from wavelit_plugin.compare.notebook import write_whole
 from wavelit_plugin.compare.results import hardware, versions
 from wavelit_plugin.compare.shells import Shells
 from wavelit_plugin.data.readers import GridData, read_grid_data
 from wavelit_plugin.data.records import Trajectories
-from wavelit_plugin.files import locked, write_file
+from wavelit_plugin.files import locked, write_file, write_json
 
 TABLE, SUMMARY = "errors.csv", "summary.json"
 FORMAT = 1
@@ -138,7 +137,7 @@ def _written(task: _Task, plan: dict[str, Any], found: Sequence[Found]) -> Evalu
     record = {**plan, "rows": summary.as_plain(table), "rollout_vrmse_by_step": growth}
     out, first = task.request.out, task.model.frames
     truth = task.test.fields[0, first : first + task.steps]
-    write_whole(out / SUMMARY, record)
+    write_json(out / SUMMARY, record)
     return Evaluation(
         plan=plan,
         rows=table,

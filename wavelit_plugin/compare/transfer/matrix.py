@@ -10,11 +10,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from wavelit_plugin.compare.notebook import write_whole
 from wavelit_plugin.compare.runs import Estimate, estimate
 from wavelit_plugin.compare.transfer.ledger import CellLine
 from wavelit_plugin.compare.transfer.request import BESPOKE, COLUMNS
-from wavelit_plugin.files import write_file
+from wavelit_plugin.files import write_file, write_json
 
 JSON, CSV = "transfer.json", "transfer.csv"
 
@@ -109,7 +108,7 @@ def matrix_of(plan: Mapping[str, Any], lines: Sequence[CellLine]) -> Matrix:
 
 def write_matrix(matrix: Matrix, folder: Path) -> tuple[Path, ...]:
     """Write JSON and CSV, each whole or not at all; return where."""
-    write_whole(folder / JSON, matrix.as_plain())
+    write_json(folder / JSON, matrix.as_plain())
     return folder / JSON, write_file(folder / CSV, _as_csv(matrix))
 
 

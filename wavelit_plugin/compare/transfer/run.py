@@ -166,7 +166,7 @@ class _School:
         if test is None:  # static data are refused when they are read
             raise ConfigError(f"{subject.name} has no trajectories to roll out; leave it out")
         rolled, _ = roll_out(step, test, device)
-        return {"one_step": one.one_step, "fields": one.fields, "rollout": rolled}
+        return {"one_step": one["one_step"], "fields": one["fields"], "rollout": rolled}
 
     def _report(self, lesson: Lesson, seed: int) -> Callable[[float, float | None], None]:
         """Return what tells the watcher how a training goes, and how long all of them take."""
