@@ -22,7 +22,7 @@ import yaml
 from torch import Tensor, nn
 
 from benchmarks.harness import write_results
-from benchmarks.variants import CHANGES, CRITERIA, Averaged, ByMuon, Wrapped, descent
+from benchmarks.variants import CHANGES, CRITERIA, Averaged, ByMuon, Wrapped, optimizer
 from wavelit_plugin.compare import training
 from wavelit_plugin.compare.comparison import Progress, Watcher, compare
 from wavelit_plugin.compare.request import CompareRequest, Match, Spend
@@ -191,7 +191,7 @@ def main() -> int:
     plugin_manager().register(Variants(v.record(rates) for v in variants), name="ablations")
     watcher = Watcher(data=lambda *_: None, runs=partial(say, []), warn=print)
     asked = request(chosen, problems[chosen.problem], [v.label for v in variants])
-    with patch.object(training, "Descent", descent):
+    with patch.object(training, "Optimizer", optimizer):
         found = rows(compare(asked, watcher, command=sys.argv))
     default = next(row for row in found if row.label == variants[0].label)
     records = [record_of(row, default) for row in found]

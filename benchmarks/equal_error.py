@@ -32,10 +32,10 @@ from benchmarks.equal_error_rows import Point, record_of
 from benchmarks.harness import interleaved_seconds, write_results
 from wavelit_plugin.compare.comparison import Watcher, compare
 from wavelit_plugin.compare.contestants import Contestant, criterion_of, find_contestants
-from wavelit_plugin.compare.descent import Descent
 from wavelit_plugin.compare.request import CompareRequest, Spend, parse_match
 from wavelit_plugin.compare.runs import Comparison, Row, load_comparison, rows
 from wavelit_plugin.compare.study import Study
+from wavelit_plugin.compare.training import Optimizer
 from wavelit_plugin.data.readers import read_grid_data
 from wavelit_plugin.plugins import operators
 from wavelit_plugin.plugins.manager import plugin_manager
@@ -167,7 +167,9 @@ def calls(
         contestant.record.fit(model, x, y)
     loss = criterion_of(contestant, study.task)
     return {
-        "step_seconds": partial(Descent(model, learning_rate=0.0), x, y, loss, 1.0),
+        "step_seconds": partial(
+            Optimizer(model, learning_rate=0.0), lambda: loss(model(x), y), 1.0
+        ),
         "inference_seconds": partial(answer, model, x),
     }
 

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from wavelit_plugin.compare.descent import DECAY, Descent, adamw
+from wavelit_plugin.compare.training import DECAY, Optimizer, adamw
 
 _LEAST_MATRIX = 16  # rows and columns that Muon is for
 
 
-class MuonDescent(Descent):
+class MuonOptimizer(Optimizer):
     """Muon for the matrices, AdamW for the rest, at one learning rate.
 
     Muon steps along the orthogonal factor of its momentum (Jordan et al. 2024), here scaled to the

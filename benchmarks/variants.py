@@ -19,8 +19,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from benchmarks.attention_forms import attention, identity_kernel, nothing, plain_ratio
-from benchmarks.muon import MuonDescent
-from wavelit_plugin.compare.descent import Descent
+from benchmarks.muon import MuonOptimizer
+from wavelit_plugin.compare.training import Optimizer
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
 from wavelit_plugin.model.convolution import convolve
@@ -80,12 +80,12 @@ class Wrapped(nn.Module):
 
 
 class ByMuon(Wrapped):
-    """A model that is trained by ``MuonDescent``."""
+    """A model that is trained by ``MuonOptimizer``."""
 
 
-def descent(model: nn.Module, learning_rate: float) -> Descent:
-    """Return how a variant is trained, in place of ``Descent`` itself."""
-    return (MuonDescent if isinstance(model, ByMuon) else Descent)(model, learning_rate)
+def optimizer(model: nn.Module, learning_rate: float) -> Optimizer:
+    """Return how a variant is trained, in place of ``Optimizer`` itself."""
+    return (MuonOptimizer if isinstance(model, ByMuon) else Optimizer)(model, learning_rate)
 
 
 class Averaged(Wrapped):

@@ -8,13 +8,13 @@ from torch.testing import assert_close
 
 from benchmarks.ablations import Variant, read_plan
 from benchmarks.attention_forms import attention
-from benchmarks.muon import Both, MuonDescent
+from benchmarks.muon import Both, MuonOptimizer
 from benchmarks.variants import (
     CHANGES,
     CRITERIA,
     Averaged,
     ByMuon,
-    descent,
+    optimizer,
 )
 from wavelit_plugin.metrics import vrmse
 from wavelit_plugin.model import WaveLiT, WaveLiTConfig
@@ -128,19 +128,19 @@ def test_a_criterion_without_the_wavelet_term_is_the_relative_error() -> None:
 
 def test_muon_has_the_matrices_and_adamw_the_rest() -> None:
     wrapped = ByMuon(model().train())
-    step = descent(wrapped, 1e-2)
-    assert isinstance(step, MuonDescent)
+    step = optimizer(wrapped, 1e-2)
+    assert isinstance(step, MuonOptimizer)
     assert isinstance(step.optimizer, Both)
     muon, adamw = ([p for g in o.param_groups for p in g["params"]] for o in step.optimizer.parts)
     assert {p.ndim for p in muon} == {2}
     assert len(muon) + len(adamw) == len(list(wrapped.parameters()))
     before = [p.detach().clone() for p in wrapped.parameters()]
     u = torch.randn(2, 3, 16, 16)
-    step(u, u[:, :2], lambda a, b: (a - b).square().mean(), 0.5)
+    step(lambda: (wrapped(u) - u[:, :2]).square().mean(), 0.5)
     assert {group["lr"] for group in step.optimizer.param_groups} == {5e-3}
     moved = [not torch.equal(p, q) for p, q in zip(wrapped.parameters(), before, strict=True)]
     assert sum(moved) > 0.9 * len(moved)
 
 
 def test_other_variants_are_trained_as_every_operator_is() -> None:
-    assert isinstance(descent(model().train(), 1e-2).optimizer, torch.optim.AdamW)
+    assert isinstance(optimizer(model().train(), 1e-2).optimizer, torch.optim.AdamW)

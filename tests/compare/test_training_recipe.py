@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from wavelit_plugin.compare import training
+from wavelit_plugin.compare.batches import PlainBatches, draw_batches
 from wavelit_plugin.compare.contestants import find_contestants
-from wavelit_plugin.compare.descent import Descent
-from wavelit_plugin.compare.lessons import AsTheyAre
 from wavelit_plugin.compare.measure import roll_out, rolled_trajectories
 from wavelit_plugin.compare.request import (
     PLAIN,
@@ -24,8 +23,8 @@ from wavelit_plugin.compare.store import RunSpec
 from wavelit_plugin.compare.study import Study
 from wavelit_plugin.compare.training import (
     POLICY,
+    Optimizer,
     Training,
-    draw_batches,
     policy_of,
     rate_factor,
     train,
@@ -137,12 +136,12 @@ def test_the_steps_have_the_rates_of_the_recipe(
 ) -> None:
     factors: list[float] = []
 
-    class Noted(Descent):
-        def __call__(self, *arguments: Any) -> tuple[Tensor, Tensor]:
+    class Noted(Optimizer):
+        def __call__(self, *arguments: Any) -> Tensor:
             factors.append(arguments[-1])
             return super().__call__(*arguments)
 
-    monkeypatch.setattr(training, "Descent", Noted)
+    monkeypatch.setattr(training, "Optimizer", Noted)
     (tiny,) = find_contestants(["tiny"])
     job = RunSpec(label="tiny", learning_rate=1e-2, seed=1)
     study_of(wave_data, recipe).learn(tiny, None, job, silent)
@@ -152,19 +151,18 @@ def test_the_steps_have_the_rates_of_the_recipe(
 def test_the_extra_predictions_are_on_the_clock() -> None:
     x = torch.randn(6, 1, 8)
 
-    class Slow:
-        def batch(self, index: Tensor, progress: float) -> tuple[Tensor, Tensor]:
-            del progress
+    class Slow(PlainBatches):
+        def batch(self, index: Tensor, progress: float = 0.0) -> tuple[Tensor, Tensor]:
             time.sleep(0.05)
-            return x[index], x[index]
+            return super().batch(index, progress)
 
-        def learnt(self, answer: Tensor, target: Tensor) -> None:
+        def update(self, answer: Tensor, target: Tensor) -> None:
             assert answer.shape == target.shape
             time.sleep(0.05)
 
-    how = Training(spend=Spend(steps=3), batch_size=2, learning_rate=1e-3, seed=0)
-    model = nn.Conv1d(1, 1, 1)
-    found = train(model, x, x, F.mse_loss, how, lessons=Slow(), report=silent)
+    how = Training(spend=Spend(steps=3), learning_rate=1e-3)
+    batches = Slow(x, x, F.mse_loss, batch_size=2, seed=0)
+    found = train(nn.Conv1d(1, 1, 1), batches, how, report=silent)
     assert found.seconds >= 0.3
     assert found.step_seconds is not None
     assert found.step_seconds >= 0.1
@@ -174,15 +172,15 @@ def test_what_is_learnt_is_told_of_the_batch_and_its_answer() -> None:
     x = torch.randn(6, 1, 8)
     told: list[tuple[Tensor, Tensor]] = []
 
-    class Noted(AsTheyAre):
-        def learnt(self, answer: Tensor, target: Tensor) -> None:
+    class Noted(PlainBatches):
+        def update(self, answer: Tensor, target: Tensor) -> None:
             told.append((answer, target))
 
     model = nn.Conv1d(1, 1, 1)
-    how = Training(spend=Spend(steps=1), batch_size=2, learning_rate=1e-3, seed=3)
+    how = Training(spend=Spend(steps=1), learning_rate=1e-3)
     index = next(draw_batches(6, 2, 3))
     expected = model(x[index]).detach()
-    train(model, x, 2 * x, F.mse_loss, how, lessons=Noted(x, 2 * x), report=silent)
+    train(model, Noted(x, 2 * x, F.mse_loss, batch_size=2, seed=3), how, report=silent)
     ((answer, target),) = told
     assert_close(answer, expected)
     assert torch.equal(target, 2 * x[index])

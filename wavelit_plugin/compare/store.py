@@ -105,24 +105,30 @@ class RunStore:
     def __init__(
         self, folder: Path, settings: Facts, *, what: str, advice: str = "use another folder"
     ) -> None:
-        self.folder, self.advice = folder, advice
+        self.folder, self.what, self.advice = folder, what, advice
         self.settings: dict[str, Any] = json.loads(json.dumps(settings, allow_nan=False))
         text = json.dumps(_identity(self.settings), sort_keys=True)
         self.key = hashlib.sha256(text.encode()).hexdigest()[:16]
+        self._read: dict[Path, RunRecord | None] = {}
         self.plan: dict[str, Any] = {}
         if (folder / PLAN).exists():
             self.plan = read_plan(folder, what)
-            self._check_same(what)
+            self._check_same()
 
     def write_plan(self, facts: Facts) -> None:
         """Write the plan, these facts and the settings; in the block of ``planning``."""
-        head = {"format": FORMAT, "settings": self.key}
+        head = {"format": FORMAT, "holds": self.what, "settings": self.key}
         self.plan = json.loads(json.dumps({**facts, **self.settings, **head}, allow_nan=False))
         write_json(self.folder / PLAN, self.plan)
 
     def records(self) -> tuple[RunRecord, ...]:
         """Return the finished runs of these settings."""
-        return read_runs(self.folder, self.key)
+        # no file changes once it is there
+        self._read = {
+            path: self._read[path] if path in self._read else _read_run(path, self.key)
+            for path in sorted(_finished(self.folder))
+        }
+        return tuple(run for run in self._read.values() if run is not None)
 
     def path(self, spec: RunSpec, ending: str = ".json") -> Path:
         """Return where a run is, or something that belongs to it."""
@@ -136,12 +142,6 @@ class RunStore:
         """Keep a finished run, whole or not at all."""
         make_folder(self.folder / RUNS)
         write_json(self.path(record.spec), {"settings": self.key, **asdict(record)})
-
-    def clear(self) -> None:
-        """Throw away all runs."""
-        with disk_errors(self.folder / RUNS):
-            for path in _finished(self.folder):
-                path.unlink(missing_ok=True)
 
     def work(
         self,
@@ -174,15 +174,15 @@ class RunStore:
                     self.keep(record)
             return mine
 
-    def _check_same(self, what: str) -> None:
+    def _check_same(self) -> None:
         before, now = _identity(self.plan), _identity(self.settings)
         changed = [name for name in now if before.get(name) != now[name]]
         if changed:
             name = changed[0]
             was, now_is = _first_difference(before.get(name), now[name])
             raise ConfigError(
-                f"{self.folder} holds {what} with other settings ({name}: {was} there, {now_is} "
-                f"now), whose numbers cannot stand in one table; {self.advice}"
+                f"{self.folder} holds {self.what} with other settings ({name}: {was} there, "
+                f"{now_is} now), whose numbers cannot stand in one table; {self.advice}"
             )
 
 
@@ -191,6 +191,13 @@ def planning(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder's plan and of what is made once for all runs; wait for it."""
     with lock_if_free(folder / RUNS, LOCK, wait=True):
         yield
+
+
+def clear(folder: Path) -> None:
+    """Throw away the plan and all runs of a folder; in the block of ``planning``."""
+    with disk_errors(folder):
+        for path in (folder / PLAN, *_finished(folder)):
+            path.unlink(missing_ok=True)
 
 
 def read_plan(folder: Path, what: str) -> dict[str, Any]:
@@ -208,6 +215,8 @@ def read_plan(folder: Path, what: str) -> dict[str, Any]:
             f"{path} has format {plan.get('format')!r}, this version reads {FORMAT}; make "
             f"{what} in another folder"
         )
+    if plan.get("holds") != what:
+        raise DataError(f"{folder} holds {plan.get('holds')}, not {what}; give another folder")
     return plan
 
 
@@ -217,13 +226,8 @@ def read_runs(folder: Path, key: str) -> tuple[RunRecord, ...]:
     Raises:
         DataError: a file is damaged.
     """
-    found = []
-    for path in sorted(_finished(folder)):
-        plain = read_json(path, DAMAGED)
-        with content_errors(path, DAMAGED):
-            if plain["settings"] == key:
-                found.append(RunRecord.from_plain(plain))
-    return tuple(found)
+    found = (_read_run(path, key) for path in sorted(_finished(folder)))
+    return tuple(run for run in found if run is not None)
 
 
 def slug(label: str) -> str:
@@ -233,6 +237,13 @@ def slug(label: str) -> str:
     'pdearena-ResNet-128-mse'
     """
     return re.sub(r"[^A-Za-z0-9._-]+", "-", label)
+
+
+def _read_run(path: Path, key: str) -> RunRecord | None:
+    """Return a run; None where it is of other settings."""
+    plain = read_json(path, DAMAGED)
+    with content_errors(path, DAMAGED):
+        return RunRecord.from_plain(plain) if plain["settings"] == key else None
 
 
 def _finished(folder: Path) -> list[Path]:

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from wavelit_plugin.compare.batches import Batches, PerturbedBatches, PlainBatches
 from wavelit_plugin.compare.contestants import Contestant, Loss, criterion_of
 from wavelit_plugin.compare.cost import forward_flops, inference_seconds, step_bytes
 from wavelit_plugin.compare.grid_data import Target, predecessors, task_of, units_of
-from wavelit_plugin.compare.lessons import AsTheyAre, Moved
 from wavelit_plugin.compare.matching import parameter_count
 from wavelit_plugin.compare.measure import (
     one_step_errors,
@@ -146,17 +146,29 @@ class Study:
             return self._fit(record, model)
         how = Training(
             spend=self.spend,
-            batch_size=self.batch_size,
             learning_rate=spec.learning_rate,
-            seed=spec.seed,
             fine_tuning=self.recipe.push_forward,
         )
         fit = record.fit
         prepare = None if fit is None else lambda: fit(model, self.x, self.y)
-        lessons = self._moved(model, spec.seed) if self.recipe.trains else None
+        batches = self._batches(model, loss, spec.seed)
         self._warm_up(model, loss)
-        given = (model, self.x, self.y, loss, how)
-        return train(*given, prepare=prepare, lessons=lessons, report=report)
+        return train(model, batches, how, prepare=prepare, report=report)
+
+    def _batches(self, model: nn.Module, loss: Loss, seed: int) -> Batches:
+        samples = (self.x, self.y, loss)
+        if not self.recipe.trains:
+            return PlainBatches(*samples, batch_size=self.batch_size, seed=seed)
+        return PerturbedBatches(
+            *samples,
+            batch_size=self.batch_size,
+            seed=seed,
+            earlier=self._earlier,
+            units=self.units,
+            recipe=self.recipe,
+            boundary=self.task.boundary,
+            model=model,
+        )
 
     def _warm_up(self, model: nn.Module, loss: Loss) -> None:
         """Train a copy for some steps: what a GPU does once in a process is in no budget."""
@@ -164,17 +176,6 @@ class Study:
             return
         with torch.random.fork_rng(devices=[self.device]):
             step_seconds(copy.deepcopy(model), *self._batch(), copy.deepcopy(loss), repeats=1)
-
-    def _moved(self, model: nn.Module, seed: int) -> Moved:
-        return Moved(
-            AsTheyAre(self.x, self.y),
-            self._earlier,
-            units=self.units,
-            recipe=self.recipe,
-            boundary=self.task.boundary,
-            model=model,
-            seed=seed,
-        )
 
     def _fit(self, record: OperatorRecord, model: nn.Module) -> Trained:
         """Fit in closed form what predicts states."""
