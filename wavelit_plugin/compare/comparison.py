@@ -17,16 +17,15 @@ from wavelit_plugin.compare.grid_data import Target, facts, relative_change, tas
 from wavelit_plugin.compare.plan import Plan, PlannedOperator
 from wavelit_plugin.compare.request import SIZE, TRAJECTORIES, CompareRequest
 from wavelit_plugin.compare.results import hardware, versions
-from wavelit_plugin.compare.runs import COMPARISON, Comparison, samples_path
+from wavelit_plugin.compare.runs import COMPARISON, Comparison, keep_samples
 from wavelit_plugin.compare.store import RUNS, WAITING, RunRecord, RunSpec, RunStore, planning
 from wavelit_plugin.compare.study import Study
 from wavelit_plugin.compare.training import policy_of
 from wavelit_plugin.compare.widths import matched_width, reference_seconds
 from wavelit_plugin.data import PROBLEMS, DataRequest, make_dataset
 from wavelit_plugin.data.readers import GridData, read_grid_data
-from wavelit_plugin.data.store import save_tensors
 from wavelit_plugin.errors import ConfigError, HostError, unknown_name
-from wavelit_plugin.files import lock_if_free, make_folder
+from wavelit_plugin.files import lock_if_free
 from wavelit_plugin.plugins import operators
 from wavelit_plugin.plugins.types import OperatorRecord
 
@@ -276,9 +275,7 @@ class _Runs:
             self.watcher.warn(f"{spec.label} failed and is left alone: {reason}")
             return None
         if samples is not None:
-            path = samples_path(self.request.out, spec.label, spec.learning_rate)
-            make_folder(path.parent)
-            save_tensors(dict(samples), path)
+            keep_samples(self.request.out, spec, samples)
         return record
 
     def wait(self) -> None:

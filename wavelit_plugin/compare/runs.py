@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wavelit_plugin.compare.store import RunRecord, read_plan, read_runs, slug
+from wavelit_plugin.compare.store import RunRecord, RunSpec, read_plan, read_runs, slug
 from wavelit_plugin.compare.student import student_t
-from wavelit_plugin.files import content_errors
+from wavelit_plugin.data.store import load_tensors, save_tensors
+from wavelit_plugin.files import content_errors, make_folder
 
 SAMPLES = "samples"
 
@@ -24,6 +25,9 @@ ADVICE = "make the comparison again, in another folder"
 
 WINDOWS = ((1, 5), (6, 10), (1, 10), (11, 20))
 """Roll-out steps, first and last, that errors are averaged over where there are as many."""
+
+DEMO_WINDOWS = ((1, 5), (6, 10))
+"""Those of the demonstration."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +144,19 @@ def samples_path(folder: Path, label: str, learning_rate: float | None) -> Path:
     return folder / SAMPLES / f"{slug(label)}{rate}.pt"
 
 
+def keep_samples(folder: Path, spec: RunSpec, samples: Mapping[str, Any]) -> None:
+    """Keep the fields of a run, whole or not at all, where ``samples_path`` says."""
+    path = samples_path(folder, spec.label, spec.learning_rate)
+    make_folder(path.parent)
+    save_tensors(dict(samples), path)
+
+
+def load_samples(folder: Path, spec: RunSpec) -> dict[str, Any]:
+    """Return what ``keep_samples`` kept; DataError where it is missing or damaged."""
+    path = samples_path(folder, spec.label, spec.learning_rate)
+    return load_tensors(path, advice="delete it and make the run again")
+
+
 def best_rate(runs: Iterable[RunRecord]) -> float | None:
     """Return the learning rate of the lowest validation error, of runs of one label and seed.
 
@@ -215,7 +232,7 @@ def _row(label: str, runs: Sequence[RunRecord], plan: Mapping[str, Any]) -> Row:
         relative_l2=estimate([each["relative_l2"] for each in found]),
         fields={n: estimate([each["fields"].get(n) for each in found]) for n in found[0]["fields"]},
         windows=_windows(rolled),
-        rollout=None if None in rolled else tuple(map(_mean, zip(*rolled, strict=True))),
+        rollout=None if None in rolled else tuple(map(mean, zip(*rolled, strict=True))),
         runs=tuple(best),
         **_costs([run.costs for run in best]),
     )
@@ -237,12 +254,13 @@ def _windows(rolled: Sequence[Sequence[float | None] | None]) -> dict[str, Estim
     if len(known) < len(rolled):
         return {}
     return {
-        f"{first}-{last}": estimate([_mean(each[first - 1 : last]) for each in known])
+        f"{first}-{last}": estimate([mean(each[first - 1 : last]) for each in known])
         for first, last in windows_of(len(known[0]))
     }
 
 
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None where a value is missing."""
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if len(known) == len(values) else None
 
