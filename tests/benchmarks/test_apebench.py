@@ -27,8 +27,8 @@ from benchmarks.apebench.protocol import (
     save,
 )
 from benchmarks.apebench.pyramid import Pyramid
+from benchmarks.lines import read_lines
 from benchmarks.tables import README
-from wavelit_plugin.compare.notebook import read_lines
 
 RUN = Run("burgers", "Conv;34;10;relu", 0)
 
