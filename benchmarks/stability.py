@@ -25,13 +25,13 @@ from benchmarks.harness import write_results
 from benchmarks.stability_rows import Record, measured, rows
 from wavelit_plugin.compare.contestants import Contestant, find_contestants
 from wavelit_plugin.compare.evaluate import roll_out
+from wavelit_plugin.compare.experiment import Experiment, TrainedModel
 from wavelit_plugin.compare.grid_data import Target, facts, relative_change
 from wavelit_plugin.compare.matching import parameter_count, width_for
 from wavelit_plugin.compare.measure import validation_error
 from wavelit_plugin.compare.records import Step, Trajectories
 from wavelit_plugin.compare.request import PLAIN, Recipe, Spend
 from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore
-from wavelit_plugin.compare.study import Learner, Study
 from wavelit_plugin.compare.training import policy_of
 from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.data.readers import GridData, read_grid_data
@@ -170,7 +170,7 @@ def plan(chosen: argparse.Namespace) -> Iterator[Asked]:
 
 def run(asked: Asked, data: GridData, chosen: argparse.Namespace) -> RunRecord:
     """Train, roll out and measure."""
-    study = Study(
+    experiment = Experiment(
         data,
         target=target_of(data),
         spend=Spend(steps=chosen.steps),
@@ -178,25 +178,25 @@ def run(asked: Asked, data: GridData, chosen: argparse.Namespace) -> RunRecord:
         device=chosen.device,
         recipe=recipes(chosen)[asked.recipe],
     )
-    width = width_for(asked.contestant.record, study.task, chosen.parameters)
-    learner = study.learn(asked.contestant, width, asked.spec, lambda *_: None)
+    width = width_for(asked.contestant.record, experiment.task, chosen.parameters)
+    fitted = experiment.learn(asked.contestant, width, asked.spec, lambda *_: None)
     return RunRecord(
         spec=asked.spec,
         metrics={
-            "vrmse_one_step": validation_error(learner.step, data.test, chosen.device),
-            "rollouts": rollouts(learner, data, chosen),
+            "vrmse_one_step": validation_error(fitted.step, data.test, chosen.device),
+            "rollouts": rollouts(fitted, data, chosen),
         },
         costs={
             "width": width,
-            "parameters_count": parameter_count(learner.model),
-            "training_seconds": learner.trained.seconds,
-            "step_seconds": learner.trained.step_seconds,
+            "parameters_count": parameter_count(fitted.model),
+            "training_seconds": fitted.trained.seconds,
+            "step_seconds": fitted.trained.step_seconds,
         },
-        curve=learner.trained.curve,
+        curve=fitted.trained.curve,
     )
 
 
-def rollouts(learner: Learner, data: GridData, chosen: argparse.Namespace) -> dict[str, Record]:
+def rollouts(fitted: TrainedModel, data: GridData, chosen: argparse.Namespace) -> dict[str, Record]:
     """Return what roll-outs give, as the model is and, where it can be, with cycle shifts."""
     if data.trajectories is None:
         raise ValueError("acoustic data have trajectories")
@@ -206,9 +206,9 @@ def rollouts(learner: Learner, data: GridData, chosen: argparse.Namespace) -> di
         truth=fields.to(chosen.device),
         constants=constants.to(chosen.device),
     )
-    steps: dict[str, Step] = {"as it is": learner.step}
+    steps: dict[str, Step] = {"as it is": fitted.step}
     if chosen.case == "periodic":
-        steps["cycle shift"] = cycle_shift(learner.step, boundary=data.boundary, cell=chosen.cell)
+        steps["cycle shift"] = cycle_shift(fitted.step, boundary=data.boundary, cell=chosen.cell)
     return {name: measured(roll_out(step, test), test.truth[:, 1:]) for name, step in steps.items()}
 
 

@@ -13,6 +13,7 @@ from torch.testing import assert_close
 from wavelit_plugin.compare import training
 from wavelit_plugin.compare.batches import PlainBatches, draw_batches
 from wavelit_plugin.compare.contestants import find_contestants
+from wavelit_plugin.compare.experiment import Experiment
 from wavelit_plugin.compare.measure import roll_out, rolled_trajectories
 from wavelit_plugin.compare.request import (
     PLAIN,
@@ -20,7 +21,6 @@ from wavelit_plugin.compare.request import (
     Spend,
 )
 from wavelit_plugin.compare.store import RunSpec
-from wavelit_plugin.compare.study import Study
 from wavelit_plugin.compare.training import (
     POLICY,
     Optimizer,
@@ -82,9 +82,9 @@ def test_options_out_of_range_are_refused(values: dict[str, Any], message: str) 
         Recipe(**values)
 
 
-def study_of(data: GridData, recipe: Recipe, **changes: Any) -> Study:
+def experiment_of(data: GridData, recipe: Recipe, **changes: Any) -> Experiment:
     values = {"target": "change", "spend": Spend(steps=4), "batch_size": 4, "device": "cpu"}
-    return Study(data, recipe=recipe, **{**values, **changes})
+    return Experiment(data, recipe=recipe, **{**values, **changes})
 
 
 def static(data: GridData) -> GridData:
@@ -99,14 +99,14 @@ def alone(data: GridData) -> GridData:
 def test_data_that_do_not_suit_the_options_are_named(wave_data: GridData) -> None:
     for recipe in (Recipe(noise=1.0), Recipe(push_forward=0.1), Recipe(cycle_shift=4)):
         with pytest.raises(ConfigError, match=r"options for roll-outs .* need data that continue"):
-            study_of(static(wave_data), recipe, target="state")
+            experiment_of(static(wave_data), recipe, target="state")
     with pytest.raises(
         ConfigError, match="at least 3 frames, and no sample of acoustics_16 follows"
     ):
-        study_of(alone(wave_data), Recipe(push_forward=0.1))
+        experiment_of(alone(wave_data), Recipe(push_forward=0.1))
     with pytest.raises(ConfigError, match=r"rolls periodic axes, got boundary \('open', 'open'\)"):
-        study_of(wave_data, Recipe(cycle_shift=4))
-    study_of(alone(wave_data), Recipe(noise=1.0))
+        experiment_of(wave_data, Recipe(cycle_shift=4))
+    experiment_of(alone(wave_data), Recipe(noise=1.0))
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_options_change_the_training_and_repeat_themselves(
     job = RunSpec(label="tiny", learning_rate=1e-2, seed=1)
 
     def weights(chosen: Recipe) -> list[Tensor]:
-        learner = study_of(wave_data, chosen).learn(tiny, None, job, silent)
-        assert not learner.model.training
-        return list(learner.model.parameters())
+        fitted = experiment_of(wave_data, chosen).learn(tiny, None, job, silent)
+        assert not fitted.model.training
+        return list(fitted.model.parameters())
 
     plain, first, again = weights(PLAIN), weights(recipe), weights(recipe)
     assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
@@ -144,7 +144,7 @@ def test_the_steps_have_the_rates_of_the_recipe(
     monkeypatch.setattr(training, "Optimizer", Noted)
     (tiny,) = find_contestants(["tiny"])
     job = RunSpec(label="tiny", learning_rate=1e-2, seed=1)
-    study_of(wave_data, recipe).learn(tiny, None, job, silent)
+    experiment_of(wave_data, recipe).learn(tiny, None, job, silent)
     assert factors == [rate_factor((k + 0.5) / 4, recipe.push_forward) for k in range(4)]
 
 

@@ -153,6 +153,9 @@ def test_an_interrupted_training_ends_as_if_nothing_had_been(
     found = train_joint(fresh, state)
     assert losses_of(found) == losses_of(expected)
     assert found.steps == STEPS
+    seconds = [point[1] for point in found.curve]  # those before the interruption count
+    assert seconds == sorted(seconds)
+    assert found.seconds == seconds[-1]
     for name, value in state_of(whole).items():
         assert_close(fresh.state_dict()[name], value, rtol=0.0, atol=0.0)
 

@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 import torch
 
-from wavelit_plugin.compare.comparison import Progress, Watcher, compare
+from wavelit_plugin.compare.comparison import Progress, Watcher, compare, device_lock
+from wavelit_plugin.compare.experiment import Experiment
 from wavelit_plugin.compare.request import CompareRequest, Match, Spend
 from wavelit_plugin.compare.runs import Comparison, load_comparison, rows, samples_path
 from wavelit_plugin.compare.store import PLAN, RUNS, RunRecord
-from wavelit_plugin.compare.study import Study
 from wavelit_plugin.errors import ConfigError, DataError, HostError
+from wavelit_plugin.files import lock_if_free
 from wavelit_plugin.plugins.types import OperatorRecord
 
 pytestmark = pytest.mark.usefixtures("tiny_operators")
@@ -293,11 +294,11 @@ def test_a_matched_time_is_measured_once_and_kept(
 ) -> None:
     measured: list[tuple[str, int | None]] = []
 
-    def seconds(_: Study, record: OperatorRecord, width: int | None) -> float:
+    def seconds(_: Experiment, record: OperatorRecord, width: int | None) -> float:
         measured.append((record.name, width))
         return 0.013 if record.name == "waveliT" else 0.001 * (width or 1)
 
-    monkeypatch.setattr(Study, "step_seconds", seconds)
+    monkeypatch.setattr(Experiment, "step_seconds", seconds)
     match = Match(kind="seconds")
     request = request_of(waves, tmp_path, operators=("tiny", "waveliT"), match=match)
     assert {row.label: row.width for row in rows(run(request))} == {"tiny": 13, "waveliT": None}
@@ -391,6 +392,24 @@ def test_three_processes_one_of_them_killed_do_what_one_does(
     found = load_comparison(tmp_path)
     assert numbers(found) == numbers(load_comparison(whole))
     assert json.loads(ends[1][0])["rows"] == json.loads(ends[2][0])["rows"]
+
+
+def test_runs_of_a_budget_in_seconds_have_the_device_one_at_a_time(
+    waves: Path, tmp_path: Path, tiny_command: Callable[..., subprocess.Popen[str]]
+) -> None:
+    given = ("--data", str(waves), "--out", str(tmp_path), "--operators", "tiny", "--json")
+    budget = ("--budget", "seconds=0.1", "--match", "native", "--seeds", "1", "--lr-grid", "1")
+    with lock_if_free(tmp_path / RUNS, device_lock("cpu")) as mine:
+        assert mine
+        process = tiny_command("compare", *given, *budget)
+        deadline = time.monotonic() + 90
+        while not list((tmp_path / RUNS).glob("tiny*.lock")) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(1.0)  # ten times the budget
+        assert not kept(tmp_path)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert len(kept(tmp_path)) == 1
 
 
 def test_interrupted_it_says_so_in_one_line_and_goes_on(

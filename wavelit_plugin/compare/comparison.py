@@ -13,13 +13,13 @@ from typing import Any
 import torch
 
 from wavelit_plugin.compare.contestants import Contestant, able, find_contestants
+from wavelit_plugin.compare.experiment import Experiment
 from wavelit_plugin.compare.grid_data import Target, facts, relative_change, task_of
 from wavelit_plugin.compare.plan import Plan, PlannedOperator
 from wavelit_plugin.compare.request import SIZE, TRAJECTORIES, CompareRequest
 from wavelit_plugin.compare.results import hardware, versions
 from wavelit_plugin.compare.runs import COMPARISON, Comparison, keep_samples
 from wavelit_plugin.compare.store import RUNS, WAITING, RunRecord, RunSpec, RunStore, planning
-from wavelit_plugin.compare.study import Study
 from wavelit_plugin.compare.training import policy_of
 from wavelit_plugin.compare.widths import matched_width, reference_seconds
 from wavelit_plugin.data import PROBLEMS, DataRequest, make_dataset
@@ -105,7 +105,7 @@ def compare(
         target = target_of(data, request)
         common = _common(request, data, source, target)
         store = RunStore(request.out, common, what=COMPARISON)
-        study = Study(
+        experiment = Experiment(
             data,
             target=target,
             spend=request.spend,
@@ -113,9 +113,9 @@ def compare(
             device=request.device,
             recipe=request.recipe,
         )
-        contestants, widths = _sized(contestants, store.plan, study, request, watcher)
+        contestants, widths = _sized(contestants, store.plan, experiment, request, watcher)
         store.write_plan(_plan(store.plan, command, request, contestants, widths))
-    runs = _Runs(request, store, study, watcher, contestants)
+    runs = _Runs(request, store, experiment, watcher, contestants)
     return Comparison(plan=store.plan, runs=runs.do_all())
 
 
@@ -173,7 +173,7 @@ def _common(
 def _sized(
     contestants: Sequence[Contestant],
     plan: Mapping[str, Any],
-    study: Study,
+    experiment: Experiment,
     request: CompareRequest,
     watcher: Watcher,
 ) -> tuple[tuple[Contestant, ...], dict[str, int | None]]:
@@ -184,13 +184,13 @@ def _sized(
 
     def seconds(record: OperatorRecord, width: int | None) -> float:
         if not reference:
-            reference.append(reference_seconds(operators(), study.step_seconds))
-        return study.step_seconds(record, width) / reference[0]
+            reference.append(reference_seconds(operators(), experiment.step_seconds))
+        return experiment.step_seconds(record, width) / reference[0]
 
     def refusal(record: OperatorRecord) -> str | None:
         if record.name not in known:
             try:
-                known[record.name] = matched_width(record, study.task, request.match, seconds)
+                known[record.name] = matched_width(record, experiment.task, request.match, seconds)
             except ConfigError as error:
                 return str(error)
         return None
@@ -230,11 +230,16 @@ class _Runs:
         self,
         request: CompareRequest,
         store: RunStore,
-        study: Study,
+        experiment: Experiment,
         watcher: Watcher,
         contestants: Sequence[Contestant],
     ) -> None:
-        self.request, self.store, self.study, self.watcher = request, store, study, watcher
+        self.request, self.store, self.experiment, self.watcher = (
+            request,
+            store,
+            experiment,
+            watcher,
+        )
         self.contestants = {c.label: c for c in contestants}
         self.failed: dict[str, str] = {}
 
@@ -268,7 +273,7 @@ class _Runs:
         contestant, width = self.contestants[spec.label], self.store.plan["widths"][spec.label]
         try:
             with self._device():
-                record, samples = self.study.run(contestant, width, spec, report)
+                record, samples = self.experiment.run(contestant, width, spec, report)
         except (RuntimeError, ValueError) as error:  # of somebody else's module
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
             self.failed[spec.label] = reason
@@ -305,6 +310,14 @@ class _Runs:
         """Hold the device where the budget is time, which two runs at once would share."""
         if self.request.spend.seconds is None:
             return nullcontext()
-        device = torch.device(self.request.device)
-        card = torch.cuda.get_device_properties(device).uuid if device.type == "cuda" else "cpu"
-        return lock_if_free(self.store.folder / RUNS, f".{platform.node()}-{card}.lock", wait=True)
+        return lock_if_free(self.store.folder / RUNS, device_lock(self.request.device), wait=True)
+
+
+def device_lock(device: str) -> str:
+    """Return the name of the lock of a device, the same in all processes that can use it."""
+    place = torch.device(device)
+    card: object = place.type
+    if place.type == "cuda":
+        facts = torch.cuda.get_device_properties(place)
+        card = getattr(facts, "uuid", facts.name)  # some builds of torch do not tell
+    return f".{platform.node()}-{card}.lock"

@@ -37,7 +37,7 @@ Samples = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learner:
+class TrainedModel:
     """A model after its training.
 
     Attributes:
@@ -53,7 +53,7 @@ class Learner:
     trained: Trained
 
 
-class Study:
+class Experiment:
     """Data on the device, and what all runs have in common.
 
     Args:
@@ -97,21 +97,21 @@ class Study:
         Also returned are the fields to show, of a run of seed 0 that did not diverge.
         """
         began = time.perf_counter()
-        learner = self.learn(contestant, width, spec, report)
-        trained = learner.trained
-        metrics, shown = self._errors(learner.step, spec, diverged=trained.diverged)
+        fitted = self.learn(contestant, width, spec, report)
+        trained = fitted.trained
+        metrics, shown = self._errors(fitted.step, spec, diverged=trained.diverged)
         costs = {
             "steps": trained.steps,
             "training_seconds": trained.seconds,
             "step_seconds": trained.step_seconds,
-            **self._costs(contestant.record, learner.model, learner.loss),
+            **self._costs(contestant.record, fitted.model, fitted.loss),
             "run_seconds": time.perf_counter() - began,
         }
         return RunRecord(spec=spec, metrics=metrics, costs=costs, curve=trained.curve), shown
 
     def learn(
         self, contestant: Contestant, width: int | None, spec: RunSpec, report: Report
-    ) -> Learner:
+    ) -> TrainedModel:
         """Build and train; the weights depend on the specification and the settings alone."""
         torch.manual_seed(spec.seed)
         model = contestant.record.build(self.task, width).to(self.device)
@@ -123,7 +123,7 @@ class Study:
         def step(x: Tensor) -> Tensor:
             return units.decode(x, model(units.encode(x)))
 
-        return Learner(model=model, step=step, loss=loss, trained=trained)
+        return TrainedModel(model=model, step=step, loss=loss, trained=trained)
 
     def step_seconds(self, record: OperatorRecord, width: int | None) -> float:
         """Return the time of a training step of an operator."""
