@@ -32,7 +32,8 @@ from benchmarks.harness import RESULTS, write_results
 from benchmarks.operators import MILLION, SMALL, Rival
 from wavelit_plugin.compare.demo import load_test
 from wavelit_plugin.compare.evaluate import evaluate, persistence
-from wavelit_plugin.compare.records import Errors, Trajectories
+from wavelit_plugin.compare.records import Trajectories
+from wavelit_plugin.compare.runs import mean
 from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.hosts import neuraloperator_training as host
 
@@ -70,7 +71,7 @@ def acoustics(folder: Path, steps: int) -> Measure:
         return {
             "parameters_count": count_model_params(model),
             "training_seconds": trained.seconds,
-            "chosen_by": errors["validation"].one_step,
+            "chosen_by": errors["validation"]["one_step"],
             **_named(errors["test"]),
         }
 
@@ -128,14 +129,11 @@ def _part(test: Trajectories, part: slice) -> Trajectories:
     return replace(test, truth=test.truth[part], constants=test.constants[part])
 
 
-def _named(errors: Errors) -> Record:
-    return {
-        "vrmse_one_step": errors.one_step,
-        "vrmse_steps_1_5": errors.window(1, 5),
-        "vrmse_steps_6_10": errors.window(6, 10),
-        "vrmse_steps_1_10": errors.window(1, 10),
-        "vrmse_steps_11_20": errors.window(11, 20),
-    }
+def _named(errors: Record) -> Record:
+    windows = ((1, 5), (6, 10), (1, 10), (11, 20))
+    rolled = errors["rollout"]
+    named = {f"vrmse_steps_{a}_{b}": mean(rolled[a - 1 : b]) for a, b in windows}
+    return {"vrmse_one_step": errors["one_step"], **named}
 
 
 def plan(rivals: Sequence[Rival], done: Sequence[Record]) -> Iterator[tuple[Rival, float, int]]:

@@ -32,10 +32,10 @@ from benchmarks.equal_error_rows import Point, record_of
 from benchmarks.harness import interleaved_seconds, write_results
 from wavelit_plugin.compare.comparison import Watcher, compare
 from wavelit_plugin.compare.contestants import Contestant, criterion_of, find_contestants
-from wavelit_plugin.compare.descent import Descent
+from wavelit_plugin.compare.experiment import Experiment
 from wavelit_plugin.compare.request import CompareRequest, Spend, parse_match
 from wavelit_plugin.compare.runs import Comparison, Row, load_comparison, rows
-from wavelit_plugin.compare.study import Study
+from wavelit_plugin.compare.training import Optimizer
 from wavelit_plugin.data.readers import read_grid_data
 from wavelit_plugin.plugins import operators
 from wavelit_plugin.plugins.manager import plugin_manager
@@ -137,15 +137,14 @@ def timed(base: Base, contestants: Mapping[Contestant, int | None]) -> dict[str,
     """Return ``step_seconds`` and ``inference_seconds`` of a batch by label, taken in turns."""
     plan = base.found.plan
     device = plan["hardware"]["device"]
-    study = Study(
+    experiment = Experiment(
         read_grid_data(base.data),
         target=plan["predict"],
         spend=Spend(steps=1),
         batch_size=plan["batch_size"],
         device=device,
-        settings="",
     )
-    found = {c.label: calls(study, c, width) for c, width in contestants.items()}
+    found = {c.label: calls(experiment, c, width) for c, width in contestants.items()}
     taken = {
         name: interleaved_seconds(
             {label: both[name] for label, both in found.items()}, repeats=7, device=device
@@ -159,16 +158,18 @@ def timed(base: Base, contestants: Mapping[Contestant, int | None]) -> dict[str,
 
 
 def calls(
-    study: Study, contestant: Contestant, width: int | None
+    experiment: Experiment, contestant: Contestant, width: int | None
 ) -> dict[str, Callable[[], object]]:
     """Return what is timed of an operator, by the name of its time."""
-    x, y = study.x[: study.batch_size], study.y[: study.batch_size]
-    model = contestant.record.build(study.task, width).to(study.device)
+    x, y = experiment.x[: experiment.batch_size], experiment.y[: experiment.batch_size]
+    model = contestant.record.build(experiment.task, width).to(experiment.device)
     if contestant.record.fit is not None:
         contestant.record.fit(model, x, y)
-    loss = criterion_of(contestant, study.task)
+    loss = criterion_of(contestant, experiment.task)
     return {
-        "step_seconds": partial(Descent(model, learning_rate=0.0), x, y, loss, 1.0),
+        "step_seconds": partial(
+            Optimizer(model, learning_rate=0.0), lambda: loss(model(x), y), 1.0
+        ),
         "inference_seconds": partial(answer, model, x),
     }
 

@@ -9,32 +9,29 @@ would be measured against a nearly empty field. The box is crossed four times in
 
 Every operator has the same steps, batches, optimizer and schedule, and a learning rate of its own,
 with each recipe: plain, noise, push-forward, both. On the periodic box each trained model is also
-rolled out with cycle shifts. Every run is kept in ``--out`` as it finishes, and a second call does
-only what is missing.
+rolled out with cycle shifts. Every run is kept in ``--out`` as it finishes: a second call does only
+what is missing, and several at a time share the runs.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from benchmarks.harness import write_results
 from benchmarks.stability_rows import Record, measured, rows
 from wavelit_plugin.compare.contestants import Contestant, find_contestants
 from wavelit_plugin.compare.evaluate import roll_out
+from wavelit_plugin.compare.experiment import Experiment, TrainedModel
 from wavelit_plugin.compare.grid_data import Target, facts, relative_change
 from wavelit_plugin.compare.matching import parameter_count, width_for
 from wavelit_plugin.compare.measure import validation_error
-from wavelit_plugin.compare.notebook import append_line, read_lines
-from wavelit_plugin.compare.plan import Job
 from wavelit_plugin.compare.records import Step, Trajectories
 from wavelit_plugin.compare.request import PLAIN, Recipe, Spend
-from wavelit_plugin.compare.study import Learner, Study
+from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore
 from wavelit_plugin.compare.training import policy_of
 from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.data.readers import GridData, read_grid_data
@@ -64,18 +61,21 @@ class Asked:
     seed: int
 
     @property
-    def key(self) -> Record:
+    def spec(self) -> RunSpec:
         """What tells it from the others of these settings."""
+        label = f"{self.contestant.label}, {self.recipe}"
+        return RunSpec(label=label, learning_rate=self.rate, seed=self.seed)
+
+    def entry(self, record: RunRecord) -> Record:
+        """Return its numbers."""
         return {
             "operator": self.contestant.label,
             "learning_rate": self.rate,
             "recipe": self.recipe,
             "seed": self.seed,
+            **record.costs,
+            **record.metrics,
         }
-
-    def is_run(self, entry: Mapping[str, Any]) -> bool:
-        """Say whether that is its line."""
-        return all(entry[name] == value for name, value in self.key.items())
 
 
 def options() -> argparse.Namespace:
@@ -168,32 +168,35 @@ def plan(chosen: argparse.Namespace) -> Iterator[Asked]:
                 yield Asked(contestant=contestant, rate=rate, recipe=recipe, seed=seed)
 
 
-def run(asked: Asked, data: GridData, chosen: argparse.Namespace) -> Record:
+def run(asked: Asked, data: GridData, chosen: argparse.Namespace) -> RunRecord:
     """Train, roll out and measure."""
-    study = Study(
+    experiment = Experiment(
         data,
         target=target_of(data),
         spend=Spend(steps=chosen.steps),
         batch_size=chosen.batch_size,
         device=chosen.device,
-        settings="",
         recipe=recipes(chosen)[asked.recipe],
     )
-    width = width_for(asked.contestant.record, study.task, chosen.parameters)
-    job = Job(label=asked.contestant.label, learning_rate=asked.rate, seed=asked.seed)
-    learner = study.learn(asked.contestant, width, job, lambda *_: None)
-    return {
-        **asked.key,
-        "width": width,
-        "parameters_count": parameter_count(learner.model),
-        "training_seconds": learner.trained.seconds,
-        "step_seconds": learner.trained.step_seconds,
-        "vrmse_one_step": validation_error(learner.step, data.test, chosen.device),
-        "rollouts": rollouts(learner, data, chosen),
-    }
+    width = width_for(asked.contestant.record, experiment.task, chosen.parameters)
+    fitted = experiment.learn(asked.contestant, width, asked.spec, lambda *_: None)
+    return RunRecord(
+        spec=asked.spec,
+        metrics={
+            "vrmse_one_step": validation_error(fitted.step, data.test, chosen.device),
+            "rollouts": rollouts(fitted, data, chosen),
+        },
+        costs={
+            "width": width,
+            "parameters_count": parameter_count(fitted.model),
+            "training_seconds": fitted.trained.seconds,
+            "step_seconds": fitted.trained.step_seconds,
+        },
+        curve=fitted.trained.curve,
+    )
 
 
-def rollouts(learner: Learner, data: GridData, chosen: argparse.Namespace) -> dict[str, Record]:
+def rollouts(fitted: TrainedModel, data: GridData, chosen: argparse.Namespace) -> dict[str, Record]:
     """Return what roll-outs give, as the model is and, where it can be, with cycle shifts."""
     if data.trajectories is None:
         raise ValueError("acoustic data have trajectories")
@@ -203,9 +206,9 @@ def rollouts(learner: Learner, data: GridData, chosen: argparse.Namespace) -> di
         truth=fields.to(chosen.device),
         constants=constants.to(chosen.device),
     )
-    steps: dict[str, Step] = {"as it is": learner.step}
+    steps: dict[str, Step] = {"as it is": fitted.step}
     if chosen.case == "periodic":
-        steps["cycle shift"] = cycle_shift(learner.step, boundary=data.boundary, cell=chosen.cell)
+        steps["cycle shift"] = cycle_shift(fitted.step, boundary=data.boundary, cell=chosen.cell)
     return {name: measured(roll_out(step, test), test.truth[:, 1:]) for name, step in steps.items()}
 
 
@@ -213,18 +216,20 @@ def do_all(chosen: argparse.Namespace) -> tuple[Record, list[Record]]:
     """Do what is missing; return the settings and all runs of these."""
     data = load(chosen)
     settings = settings_of(chosen, data)
-    path = chosen.out / f"{chosen.case}.jsonl"
-    kept = [entry for entry in read_lines(path) if entry["settings"] == settings]
-    asked = list(plan(chosen))
-    missing = [one for one in asked if not any(one.is_run(entry) for entry in kept)]
-    began = time.perf_counter()
-    for number, one in enumerate(missing, start=1):
-        print(f"{number}/{len(missing)} {' '.join(map(str, one.key.values()))}", flush=True)
-        append_line(path, {"settings": settings, **run(one, data, chosen)})
-        left = (time.perf_counter() - began) / number * (len(missing) - number)
-        print(f"  about {left / 60:.0f} min left", flush=True)
-    lines = [entry for entry in read_lines(path) if entry["settings"] == settings]
-    return settings, [entry for one in asked for entry in lines if one.is_run(entry)]
+    store = RunStore(chosen.out, settings, what="a study of stability")
+    asked = {one.spec: one for one in plan(chosen)}
+
+    def missing(done: Sequence[RunRecord]) -> list[RunSpec]:
+        finished = {record.spec for record in done}
+        return [spec for spec in asked if spec not in finished]
+
+    def do(spec: RunSpec) -> RunRecord:
+        left = len(missing(store.records()))
+        print(f"{spec}, the last but {left - 1} of {len(asked)}", flush=True)
+        return run(asked[spec], data, chosen)
+
+    done = {record.spec: record for record in store.work(missing, do)}
+    return settings, [one.entry(done[spec]) for spec, one in asked.items()]
 
 
 def main() -> int:

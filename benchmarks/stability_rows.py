@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from wavelit_plugin.compare.notebook import finite
+from wavelit_plugin.files import finite
 from wavelit_plugin.metrics import vrmse
 
 WINDOWS = ((1, 10), (11, 30), (31, 60), (61, 100))

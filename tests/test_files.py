@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from wavelit_plugin.errors import ConfigError, DataError
-from wavelit_plugin.files import disk_errors, locked, make_folder, whole, write_file
+from wavelit_plugin.files import (
+    disk_errors,
+    lock_if_free,
+    locked,
+    make_folder,
+    read_json,
+    whole,
+    write_file,
+    write_json,
+)
 
 HOLD = """
 import sys
@@ -18,6 +27,16 @@ from wavelit_plugin.files import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
+"""
+
+COUNT = """
+import sys
+from pathlib import Path
+from wavelit_plugin.files import lock_if_free
+path = Path(sys.argv[1]) / "count"
+for _ in range(100):
+    with lock_if_free(path.parent, ".lock", wait=True):
+        path.write_text(str(int(path.read_text()) + 1))
 """
 
 
@@ -102,6 +121,36 @@ def test_another_process_is_kept_out_until_the_first_ends_however_it_does(tmp_pa
         holder.kill()
     lock(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_waits_for_a_lock_has_it_alone(tmp_path: Path) -> None:
+    """A counter that four processes increase a hundred times each, unprotected but for the lock."""
+    (tmp_path / "count").write_text("0")
+    counting = [subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path)]) for _ in range(4)]
+    assert [process.wait(timeout=100) for process in counting] == [0] * 4
+    assert (tmp_path / "count").read_text() == "400"
+
+
+def test_a_lock_that_is_free_or_not_is_said_and_not_raised(tmp_path: Path) -> None:
+    with lock_if_free(tmp_path, "run.lock") as first:
+        with lock_if_free(tmp_path, "run.lock") as second:
+            assert (first, second) == (True, False)
+        with lock_if_free(tmp_path, "other.lock") as third:
+            assert third
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_json_is_read_as_it_was_written_and_nothing_else_is(tmp_path: Path) -> None:
+    path = tmp_path / "plan.json"
+    content = {"third": 1 / 3, "none": None, "text": "±"}
+    assert read_json(write_json(path, content)) == content
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(path, {"error": float("nan")})
+    assert read_json(path) == content
+    for damaged in (b"", b'{"third": 0.3', b"[3]", b"\xff"):
+        path.write_bytes(damaged)
+        with pytest.raises(DataError, match=r"plan\.json holds something else .*; delete the file"):
+            read_json(path)
 
 
 def test_an_error_of_who_holds_it_is_its_own(tmp_path: Path) -> None:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import json
+import math
 import os
+import platform
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, SupportsFloat
 
 from wavelit_plugin.errors import ConfigError, DataError, WavelitError
 
@@ -76,8 +80,9 @@ def whole(path: Path) -> Iterator[Path]:
     Raises:
         DataError: the disk does not take it.
     """
-    # with a dot inside, since torch.save takes what is before the last one for a name
-    draft = path.with_name(f".partial-{os.getpid()}.{path.name}")
+    # with a dot inside, since torch.save takes what is before the last one for a name; with the
+    # machine's name, since several may write to one disk by processes of one number
+    draft = path.with_name(f".partial-{platform.node()}-{os.getpid()}.{path.name}")
     with disk_errors(path):
         try:
             yield draft
@@ -93,6 +98,32 @@ def write_file(path: Path, content: str | bytes) -> Path:
     with whole(path) as draft:
         draft.write_bytes(content)
     return path
+
+
+def finite(value: SupportsFloat) -> float | None:
+    """Return a number as JSON can have it: None where it is infinite or NaN."""
+    number = float(value)
+    return number if math.isfinite(number) else None
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> Path:
+    """Write a JSON file as ``whole`` does; numbers must be finite. Return the path."""
+    return write_file(path, f"{json.dumps(content, indent=2, allow_nan=False)}\n")
+
+
+def read_json(path: Path, advice: str = "delete the file and start again") -> dict[str, Any]:
+    """Return the object of a JSON file; DataError, with the advice, when it holds something else.
+
+    Raises:
+        DataError: it cannot be read, or holds no JSON object.
+    """
+    with disk_errors(path):
+        text = path.read_bytes()
+    with content_errors(path, advice):
+        content = json.loads(text)
+        if not isinstance(content, dict):
+            raise TypeError(f"no JSON object but {type(content).__name__}")
+        return content
 
 
 def make_folder(path: Path) -> None:
@@ -121,23 +152,44 @@ def locked(folder: Path, name: str = ".lock") -> Iterator[None]:
         ConfigError: another process holds it.
         DataError: the folder cannot be made, or nothing can be locked in it.
     """
+    with lock_if_free(folder, name) as mine:
+        if not mine:
+            raise ConfigError(
+                f"another process is writing to {folder}; wait until it ends, or use another folder"
+            )
+        yield
+
+
+@contextmanager
+def lock_if_free(folder: Path, name: str, *, wait: bool = False) -> Iterator[bool]:
+    """Hold a lock as ``locked`` does and yield True, or False where another process holds it.
+
+    Args:
+        folder: what is written to.
+        name: of the lock.
+        wait: until it is free. Its file then stays: who waits for a file that is removed would
+            hold another lock than who comes later.
+
+    Raises:
+        DataError: as ``locked``.
+    """
     from filelock import FileLock, Timeout  # not above: who reads a model needs none of it
 
     make_folder(folder)
-    lock = FileLock(folder / name, timeout=0)
+    lock = FileLock(folder / name, timeout=-1 if wait else 0)
     try:
         lock.acquire()
-    except Timeout as error:
-        raise ConfigError(
-            f"another process is writing to {folder}; wait until it ends, or use another folder"
-        ) from error
+    except Timeout:
+        pass
     except OSError as error:
         raise disk_error(folder, error) from error
     except NotImplementedError as error:  # earlier versions, on a disk that has no locks
         raise DataError(f"nothing can be locked in {folder}; use another disk") from error
     try:
-        yield
+        yield lock.is_locked
     finally:
-        with suppress(OSError):  # Windows removes no open file
-            (folder / name).unlink()
-        lock.release()
+        if lock.is_locked:
+            with suppress(OSError):  # Windows removes no open file
+                if not wait:
+                    (folder / name).unlink()
+            lock.release()

@@ -14,8 +14,8 @@ from pathlib import Path
 from benchmarks.apebench import table
 from benchmarks.apebench.protocol import PROBLEMS, RIVALS, WAVELIT, Run, missing, save
 from benchmarks.harness import RESULTS
+from benchmarks.lines import read_lines
 from benchmarks.tables import README
-from wavelit_plugin.compare.notebook import read_lines
 
 RUNS, PLOT = RESULTS / "apebench-runs.jsonl", RESULTS / "apebench.png"
 WORK = Path.home() / ".cache" / "wavelit-apebench"

@@ -16,7 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 
-from wavelit_plugin.compare.notebook import append_line, finite, read_lines
+from benchmarks.lines import append_line, read_lines
+from wavelit_plugin.files import finite
 
 Record = dict[str, Any]
 Array = npt.NDArray[np.float32]

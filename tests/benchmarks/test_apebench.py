@@ -23,8 +23,8 @@ from benchmarks.apebench.protocol import (
     rate_at,
     save,
 )
+from benchmarks.lines import read_lines
 from benchmarks.tables import README
-from wavelit_plugin.compare.notebook import read_lines
 
 RUN = Run("burgers", "Conv;34;10;relu", 0)
 

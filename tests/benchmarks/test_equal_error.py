@@ -147,11 +147,10 @@ def test_a_comparison_gets_what_is_missing_and_a_second_call_trains_nothing(
     ours = next(record for record in found if record["operator"] == "waveliT")
     assert ours["training_over_ours_ratio"] == pytest.approx(1) or ours["at_least"]
     assert all(column.cell(record) for column in EQUAL_ERROR for record in found)
-    kept = {path: path.read_bytes() for path in sorted(base.rglob("runs.jsonl"))}
-    assert {path.parent.name for path in kept} == {"base", "seconds-0.2", "widths"}
-    assert all(content.count(b"\n") >= 1 for content in kept.values())
+    kept = {path: path.read_bytes() for path in sorted(base.rglob("runs/*.json"))}
+    assert {path.parents[1].name for path in kept} == {"base", "seconds-0.2", "widths"}
     called(monkeypatch, base, waves)
-    assert {path: path.read_bytes() for path in sorted(base.rglob("runs.jsonl"))} == kept
+    assert {path: path.read_bytes() for path in sorted(base.rglob("runs/*.json"))} == kept
     assert "waveliT-16" not in {record.name for record in operators()}
 
 
@@ -161,4 +160,6 @@ def test_a_budget_of_steps_says_nothing_about_time(
     base = compared(waves, tmp_path / "base", Spend(steps=2))
     with pytest.raises(ValueError, match="budget in seconds"):
         called(monkeypatch, base, waves)
-    assert [path.parent for path in base.rglob("runs.jsonl")] == [base]  # nothing was trained first
+    assert {path.parents[1] for path in base.rglob("runs/*.json")} == {
+        base
+    }  # nothing was trained first

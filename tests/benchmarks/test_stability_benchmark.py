@@ -78,6 +78,10 @@ def test_a_row_is_of_all_seeds_and_none_where_one_blew_up() -> None:
     assert found["vrmse_steps_1_10"] == pytest.approx(0.1)
 
 
+def runs_of(out: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (out / "runs").glob("*.json")}
+
+
 def called(monkeypatch: pytest.MonkeyPatch, out: Path, *arguments: str) -> None:
     monkeypatch.setattr(sys, "argv", ["stability", *arguments, "--out", str(out)])
     assert stability.main() == 0
@@ -94,11 +98,11 @@ def test_a_try_at_tiny_size_measures_all_and_a_second_does_nothing(
 
     monkeypatch.setattr(stability, "write_results", publish)
     called(monkeypatch, tmp_path, "periodic", *QUICK, "--publish")
-    lines = (tmp_path / "periodic.jsonl").read_text().splitlines()
-    assert len(lines) == 2
+    kept = runs_of(tmp_path)
+    assert len(kept) == 2
     (content,) = published
     assert content["name"] == "stability-periodic"
-    assert json.loads(json.dumps(content["settings"])) == json.loads(lines[0])["settings"]
+    assert content["settings"]["steps"] == 4
     kinds = [(record["recipe"], record["rollout"]) for record in content["records"]]
     assert kinds == [(r, k) for r in ("plain", "both") for k in ("as it is", "cycle shift")]
     for record in content["records"]:
@@ -107,7 +111,7 @@ def test_a_try_at_tiny_size_measures_all_and_a_second_does_nothing(
         assert record["vrmse_steps_61_100"] is None
     capsys.readouterr()
     called(monkeypatch, tmp_path, "periodic", *QUICK)
-    assert (tmp_path / "periodic.jsonl").read_text().splitlines() == lines
+    assert runs_of(tmp_path) == kept
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
@@ -117,10 +121,11 @@ def test_walls_are_rolled_out_without_shifts_and_runs_of_other_settings_stay(
     one = ("wall", *QUICK[:3], "--recipes", "plain")
     called(monkeypatch, tmp_path, *one)
     called(monkeypatch, tmp_path, *one, "--batch-size", "4")
-    entries = [json.loads(line) for line in (tmp_path / "wall.jsonl").read_text().splitlines()]
-    assert [list(found["rollouts"]) for found in entries] == [["as it is"]] * 2
-    assert [found["settings"]["batch_size"] for found in entries] == [8, 4]
-    assert len(capsys.readouterr().out.splitlines()) == 6
+    found = [json.loads(content) for content in runs_of(tmp_path).values()]
+    assert [list(run["metrics"]["rollouts"]) for run in found] == [["as it is"]] * 2
+    assert len({run["settings"] for run in found}) == 2
+    # one run and one row each
+    assert len(capsys.readouterr().out.splitlines()) == 4
 
 
 def test_the_last_window_ends_with_the_roll_out_that_is_the_default(

@@ -82,7 +82,8 @@ def test_what_is_in_the_way_is_named_in_one_line(
 def test_a_comparison_without_a_finished_run_is_refused(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (folder / "runs.jsonl").write_text("", encoding="utf-8")
+    for path in (folder / "runs").glob("*.json"):
+        path.unlink()
     assert main(["report", str(folder)]) == 1
     assert "no finished run" in capsys.readouterr().err
     assert not (folder / "report.html").exists()

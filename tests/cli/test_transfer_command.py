@@ -12,12 +12,12 @@ import pytest
 from wavelit_plugin.cli import main, transfer
 from wavelit_plugin.cli.data_make import make
 from wavelit_plugin.compare import figure
-from wavelit_plugin.compare.transfer import run
-from wavelit_plugin.compare.transfer.ledger import CELLS, MODELS
+from wavelit_plugin.compare.store import RUNS
+from wavelit_plugin.compare.transfer import transfer as module
 from wavelit_plugin.compare.transfer.request import COLUMNS, TransferRequest, transfer_request
+from wavelit_plugin.compare.transfer.transfer import MODELS
 from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.errors import ConfigError
-from wavelit_plugin.files import locked
 from wavelit_plugin.model import JointWaveLiT
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "the_well"
@@ -25,21 +25,29 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "the_well"
 # a process that kills itself when it has kept the state of a training for the third time
 DIES = """
 import os, signal, sys
-from wavelit_plugin.cli import main, transfer
-from wavelit_plugin.cli.data_make import make
-from wavelit_plugin.compare.transfer import joint_training
+from wavelit_plugin.cli import main
+from wavelit_plugin.compare import training
 
-keep, kept = joint_training._Run.keep, []
+keep, kept = training._save, []
 
-def keep_and_die(run, path):
-    keep(run, path)
-    kept.append(path)
+def keep_and_die(*state):
+    keep(*state)
+    kept.append(state)
     if len(kept) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
 
-joint_training._Run.keep = keep_and_die
+training._save = keep_and_die
 sys.exit(main(sys.argv[1:]))
 """
+
+
+def numbers(out: Path) -> dict[str, object]:
+    """Everything in the records but times."""
+    found = {path.name: json.loads(path.read_text()) for path in (out / RUNS).glob("*.json")}
+    for record in found.values():
+        del record["costs"]["training_seconds"]
+        record["curve"] = [(step, loss) for step, _, loss in record["curve"]]
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +96,7 @@ def test_a_killed_command_goes_on_and_gives_the_same_numbers(
         check=False,
     )
     assert killed.returncode == -9, killed.stderr
-    assert len(list((tmp_path / "killed" / MODELS).glob("*.state"))) == 1
+    assert len(list((tmp_path / "killed" / RUNS).glob("*.state"))) == 1
     for name in ("killed", "whole"):
         assert main([*arguments(wells, tmp_path / name), "--json"]) == 0
     # the log of the progress is on standard error
@@ -96,11 +104,8 @@ def test_a_killed_command_goes_on_and_gives_the_same_numbers(
     assert {entry["column"] for entry in content["entries"]} == {
         "persistence", "bespoke", "joint", "left-out",
     }  # fmt: skip
-    cells = [
-        sorted((tmp_path / name / CELLS).read_text().splitlines()) for name in ("killed", "whole")
-    ]
-    assert cells[0] == cells[1]
-    assert not list((tmp_path / "killed" / MODELS).glob("*.state"))
+    assert numbers(tmp_path / "killed") == numbers(tmp_path / "whole")
+    assert not list((tmp_path / "killed" / RUNS).glob("*.state"))
     model = JointWaveLiT.load(tmp_path / "killed" / MODELS / "joint-seed0.safetensors")
     assert set(model.members) == {"acoustic_scattering_maze", "planetswe"}
     grids = {name: model.member(name).normalizer.training_grid.tolist() for name in model.members}
@@ -220,17 +225,23 @@ def test_an_interrupt_says_what_is_kept(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run, "transfer", interrupted)
+    monkeypatch.setattr(module, "transfer", interrupted)
     assert main(arguments(tmp_path, tmp_path / "out")) == 130
     assert "what is done is kept in" in capsys.readouterr().err
 
 
-def test_a_folder_in_use_is_refused(
+def test_two_processes_one_of_them_killed_train_what_one_does(
     wells: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with locked(tmp_path / "out"):
-        assert main(arguments(wells, tmp_path / "out")) == 1
-    assert "another process is writing" in capsys.readouterr().err
+    both, alone = arguments(wells, tmp_path / "both"), arguments(wells, tmp_path / "alone")
+    killed = subprocess.Popen([sys.executable, "-c", DIES, *both], stderr=subprocess.DEVNULL)
+    assert main(both) == 0
+    assert killed.wait(timeout=120) in {-9, 0}  # 0 where little was left for it
+    assert main(alone) == 0
+    assert numbers(tmp_path / "both") == numbers(tmp_path / "alone")
+    matrices = [(tmp_path / name / "transfer.csv").read_text() for name in ("both", "alone")]
+    assert matrices[0] == matrices[1]
+    capsys.readouterr()
 
 
 def test_without_matplotlib_the_numbers_are_there_and_the_remedy_is_named(

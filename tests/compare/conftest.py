@@ -35,7 +35,7 @@ def tiny_operators(monkeypatch: pytest.MonkeyPatch) -> dict[str, OperatorRecord]
 def tiny_command() -> Callable[..., subprocess.Popen[str]]:
     """Start ``wavelit ARGUMENTS`` with the tiny operators.
 
-    ``dies`` is the number of the record that is written by half before the process kills itself.
+    ``dies`` is the number of the run whose record is half written when the process kills itself.
     """
 
     def start(*arguments: str, dies: int = 0) -> subprocess.Popen[str]:

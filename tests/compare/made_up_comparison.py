@@ -11,11 +11,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavelit_plugin.compare.notebook import append_line, write_whole
-from wavelit_plugin.compare.run_record import RunRecord, Spectrum
-from wavelit_plugin.compare.runs import PLAN, RUNS, samples_path
+from wavelit_plugin.compare.runs import samples_path
+from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore
 
-KEY = "0123abcd"
 RATES = (5e-4, 2e-3, 8e-3)
 
 
@@ -71,40 +69,40 @@ def run_of(made: Made, *, rate: float | None, seed: int, steps: int | None) -> R
     error = made.error * (1 + made.noise * math.sin(7.0 * seed + len(made.label))) * 1.5**away
     rolled = None if steps is None else tuple(error * made.growth**i for i in range(steps))
     return RunRecord(
-        operator=made.label.partition(":")[0],
-        label=made.label,
-        criterion=made.label.partition(":")[2] or "mse",
-        learning_rate=rate,
-        seed=seed,
-        width=48,
-        parameters=made.parameters,
-        steps=400,
-        training_seconds=400 * made.step_seconds,
-        step_seconds=made.step_seconds,
-        inference_seconds=0.3 * made.step_seconds / 8,
-        peak_bytes=made.peak_bytes,
-        flops=made.flops,
-        validation=0.97 * error,
+        spec=RunSpec(label=made.label, learning_rate=rate, seed=seed),
+        metrics={
+            "validation": 0.97 * error,
+            "one_step": error,
+            "relative_l2": 0.8 * error,
+            "fields": {"pressure": 0.9 * error, "velocity <x>": 1.1 * error},
+            "rollout": rolled,
+            "spectrum": _spectrum(error),
+            "diverged": False,
+        },
+        costs={
+            "parameters": made.parameters,
+            "steps": 400,
+            "training_seconds": 400 * made.step_seconds,
+            "step_seconds": made.step_seconds,
+            "inference_seconds": 0.3 * made.step_seconds / 8,
+            "peak_bytes": made.peak_bytes,
+            "flops": made.flops,
+            "run_seconds": 500 * made.step_seconds,
+        },
         curve=_curve(error, made.step_seconds),
-        one_step=error,
-        relative_l2=0.8 * error,
-        fields={"pressure": 0.9 * error, "velocity <x>": 1.1 * error},
-        rollout=rolled,
-        spectrum=_spectrum(error),
-        diverged=False,
-        run_seconds=500 * made.step_seconds,
-        settings=KEY,
     )
 
 
 def diverged(run: RunRecord) -> RunRecord:
     """The same run, had its loss become infinite."""
-    nothing: dict[str, Any] = {"one_step": None, "relative_l2": None, "validation": None}
-    steps = None if run.rollout is None else (0.5, *[None] * (len(run.rollout) - 1))
-    return replace(
-        run, **nothing, fields=dict.fromkeys(run.fields), rollout=steps, spectrum=None,
-        diverged=True,
-    )  # fmt: skip
+    rolled = run.metrics["rollout"]
+    nothing = {
+        **dict.fromkeys(("one_step", "relative_l2", "validation", "spectrum")),
+        "fields": dict.fromkeys(run.metrics["fields"]),
+        "rollout": None if rolled is None else (0.5, *[None] * (len(rolled) - 1)),
+        "diverged": True,
+    }
+    return replace(run, metrics={**run.metrics, **nothing})
 
 
 def write_comparison(
@@ -112,14 +110,15 @@ def write_comparison(
 ) -> Path:
     """Write plan and runs; ``changes`` go into the plan."""
     folder.mkdir(parents=True, exist_ok=True)
-    labels = list(dict.fromkeys(run.label for run in runs))
+    labels = list(dict.fromkeys(run.spec.label for run in runs))
     rates = {
-        label: [run.learning_rate for run in runs if run.label == label and run.seed == 0]
+        label: [
+            run.spec.learning_rate for run in runs if run.spec.label == label and run.spec.seed == 0
+        ]
         for label in labels
     }
     rates = {label: [rate for rate in tried if rate] for label, tried in rates.items()}
     plan: dict[str, Any] = {
-        "format": 1,
         "command": ["wavelit", "compare", "--data", "acoustics", "--out", "a folder"],
         "data": {
             "name": "acoustics", "fields": ["pressure", "velocity <x>"], "constants": ["speed"],
@@ -135,12 +134,13 @@ def write_comparison(
         "hardware": {"device": "cpu", "cpu": "A processor", "threads": 2, "gpu": None},
         "operators": labels,
         "rates": rates,
-        "settings": KEY,
+        "widths": {label: 48 if tried else None for label, tried in rates.items()},
         **changes,
     }  # fmt: skip
-    write_whole(folder / PLAN, plan)
+    store = RunStore(folder, {}, what="a comparison")
+    store.write_plan(plan)
     for run in runs:
-        append_line(folder / RUNS, run.as_plain())
+        store.keep(run)
     return folder
 
 
@@ -179,17 +179,18 @@ def write_static_samples(folder: Path, made: Sequence[Made], size: int = 32) -> 
 def five_operators(folder: Path) -> Path:
     """Five operators, three seeds, three rates; one rate of UNO diverged."""
     runs = [run for made in FIVE for run in runs_of(made, seeds=3, steps=20)]
-    runs = [diverged(r) if (r.label, r.learning_rate) == ("UNO", 8e-3) else r for r in runs]
+    runs = [
+        diverged(r) if (r.spec.label, r.spec.learning_rate) == ("UNO", 8e-3) else r for r in runs
+    ]
     write_comparison(folder, runs)
     write_samples(folder, FIVE)
     return folder
 
 
 def _untrained(run: RunRecord) -> RunRecord:
-    return replace(
-        run, steps=0, training_seconds=0.0, step_seconds=None, peak_bytes=None, flops=None,
-        curve=(), width=None,
-    )  # fmt: skip
+    nothing = {"steps": 0, "training_seconds": 0.0}
+    unknown = dict.fromkeys(("step_seconds", "peak_bytes", "flops"))
+    return replace(run, costs={**run.costs, **nothing, **unknown}, curve=())
 
 
 def _curve(error: float, step_seconds: float) -> tuple[tuple[int, float, float], ...]:
@@ -201,14 +202,15 @@ def _curve(error: float, step_seconds: float) -> tuple[tuple[int, float, float],
     )
 
 
-def _spectrum(error: float) -> Spectrum:
+def _spectrum(error: float) -> dict[str, tuple[float, ...]]:
     shells = range(33)
     truth = tuple(math.exp(-k / 5) for k in shells)
     wrong = tuple(
         min(error**2 * (1 + k / 4) ** 2, 1.2) * e for k, e in zip(shells, truth, strict=True)
     )
     kept = tuple(e * math.exp(-error * k / 3) for k, e in zip(shells, truth, strict=True))
-    return Spectrum(wavenumber=tuple(map(float, shells)), truth=truth, prediction=kept, error=wrong)
+    wavenumber = tuple(map(float, shells))
+    return {"wavenumber": wavenumber, "truth": truth, "prediction": kept, "error": wrong}
 
 
 def _waves(sizes: tuple[int, ...], frames: int) -> Tensor:

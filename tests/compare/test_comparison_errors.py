@@ -28,8 +28,8 @@ def test_the_exact_step_has_no_error() -> None:
     errors, prediction = evaluate(decay, decaying_trajectories())
     assert prediction.shape == (3, 5, 2, 8, 8)
     # products with 0.5 are exact in binary
-    assert errors.one_step == 0.0
-    assert errors.rollout == (0.0,) * 5
+    assert errors["one_step"] == 0.0
+    assert errors["rollout"] == (0.0,) * 5
 
 
 def test_persistence_errs_by_what_changed() -> None:
@@ -40,8 +40,8 @@ def test_persistence_errs_by_what_changed() -> None:
     one = (u.square().mean(2).sqrt() / u.std(2)).mean()  # the error of one whole field
     expected = [float(one) * (2**t - 1) for t in range(1, 6)]
     # 1e-5: the floor 1e-7 in the variance, which falls to 1e-3 here
-    assert_close(torch.tensor(errors.rollout), torch.tensor(expected), rtol=1e-4, atol=0.0)
-    assert_close(errors.one_step, float(one), rtol=1e-4, atol=0.0)
+    assert_close(torch.tensor(errors["rollout"]), torch.tensor(expected), rtol=1e-4, atol=0.0)
+    assert_close(errors["one_step"], float(one), rtol=1e-4, atol=0.0)
 
 
 def test_the_one_step_error_does_not_depend_on_the_batch() -> None:

@@ -6,36 +6,27 @@ from pathlib import Path
 import pytest
 import torch
 
-from wavelit_plugin.compare.records import Errors, Result
 from wavelit_plugin.compare.results import hardware, versions, write_results
+from wavelit_plugin.compare.store import RunRecord, RunSpec
 
 
-def result(error: float) -> Result:
-    return Result(
-        operator="A",
-        errors=Errors(one_step=error, rollout=(error,) * 10),
-        prediction=torch.zeros(1, 10, 1, 4, 4),
-        parameters=3,
-        seconds=1.5,
-        losses=(0.5, 0.25),
+@pytest.mark.parametrize("error", [0.5, None])
+def test_the_record_reads_back_as_what_was_measured(tmp_path: Path, error: float | None) -> None:
+    run = RunRecord(
+        spec=RunSpec(label="A", learning_rate=0.1),
+        metrics={"one_step": error, "rollout": (error,) * 10},
+        costs={"parameters": 3, "training_seconds": 1.5},
+        curve=((1, 0.7, 0.5), (2, 1.4, 0.25)),
     )
-
-
-def test_the_record_reads_back_as_what_was_measured(tmp_path: Path) -> None:
-    write_results(tmp_path / "r.json", {"seed": 7}, [result(0.5)])
+    write_results(tmp_path / "r.json", {"seed": 7}, [run])
     held = json.loads((tmp_path / "r.json").read_text(encoding="utf-8"))
     assert held["seed"] == 7
-    assert held["results"][0]["rollout_vrmse"] == {"1-5": 0.5, "6-10": 0.5}
-    assert held["results"][0]["training_loss_by_epoch"] == [0.5, 0.25]
+    (row,) = held["results"]
+    assert (row["operator"], row["parameters"], row["seconds"]) == ("A", 3, 1.5)
+    assert row["one_step_vrmse"] == error
+    assert row["rollout_vrmse"] == {"1-5": error, "6-10": error}
+    assert row["training_loss_by_epoch"] == [0.5, 0.25]
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
-
-
-@pytest.mark.parametrize("error", [float("nan"), float("inf")])
-def test_an_error_that_overflowed_is_null_since_json_has_no_infinity(
-    tmp_path: Path, error: float
-) -> None:
-    write_results(tmp_path / "r.json", {}, [result(error)])
-    assert json.loads((tmp_path / "r.json").read_text())["results"][0]["one_step_vrmse"] is None
 
 
 def test_the_record_names_what_computed() -> None:

@@ -1,8 +1,8 @@
-"""What a budget and an operator accept, and what a window of a roll-out is."""
+"""What a budget and an operator accept."""
 
 import pytest
 
-from wavelit_plugin.compare.records import Budget, Errors, Operator
+from wavelit_plugin.compare.records import Budget, Operator
 from wavelit_plugin.errors import ConfigError
 
 
@@ -29,9 +29,3 @@ def test_a_batch_without_samples_is_refused() -> None:
 def test_a_learning_rate_that_does_not_learn_is_refused(rate: float) -> None:
     with pytest.raises(ConfigError, match="above 0"):
         Operator(name="x", arch="fno", learning_rate=rate)
-
-
-def test_a_window_is_the_mean_of_the_steps_it_names_counted_from_one() -> None:
-    errors = Errors(one_step=0.0, rollout=tuple(float(step) for step in range(1, 11)))
-    assert errors.window(1, 5) == 3.0
-    assert errors.window(6, 10) == 8.0

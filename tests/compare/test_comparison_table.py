@@ -2,20 +2,17 @@
 
 import re
 
-import torch
-
-from wavelit_plugin.compare.records import Budget, Errors, Result
+from wavelit_plugin.compare.records import Budget
+from wavelit_plugin.compare.store import RunRecord, RunSpec
 from wavelit_plugin.compare.table import comparison_table
 from wavelit_plugin.compare.text_table import TextTable
 
 
-def result(name: str, error: float, *, parameters: int | None = 1_193_187) -> Result:
-    return Result(
-        operator=name,
-        errors=Errors(one_step=error, rollout=(error,) * 10),
-        prediction=torch.zeros(1, 10, 1, 4, 4),
-        parameters=parameters,
-        seconds=50.0,
+def run(name: str, error: float | None, *, trained: bool = True) -> RunRecord:
+    return RunRecord(
+        spec=RunSpec(label=name),
+        metrics={"one_step": error, "rollout": (error,) * 10},
+        costs={"parameters": 1_193_187, "training_seconds": 50.0} if trained else {},
     )
 
 
@@ -25,12 +22,12 @@ def row(table: TextTable, name: str) -> tuple[str, ...]:
 
 
 def test_a_row_holds_parameters_seconds_and_milliseconds_a_step() -> None:
-    table = comparison_table([result("FNO", 0.25)], Budget(steps=400))
+    table = comparison_table([run("FNO", 0.25)], Budget(steps=400))
     assert row(table, "FNO") == ("FNO", "1,193,187", "50.0", "125", "0.250", "0.250", "0.250")
 
 
 def test_a_terminal_of_80_columns_has_room_for_all_of_it() -> None:
-    table = comparison_table([result("waveliT", 0.25), result("persistence", 1.0)], Budget())
+    table = comparison_table([run("waveliT", 0.25), run("persistence", 1.0)], Budget())
     text = table.text(80)
     assert re.search(
         r"^waveliT +1,193,187 +50\.0 +125 +0\.250 +0\.250 +0\.250$", text, re.MULTILINE
@@ -39,19 +36,19 @@ def test_a_terminal_of_80_columns_has_room_for_all_of_it() -> None:
 
 
 def test_what_was_not_trained_has_no_cost() -> None:
-    table = comparison_table([result("persistence", 1.0, parameters=None)], Budget())
+    table = comparison_table([run("persistence", 1.0, trained=False)], Budget())
     assert row(table, "persistence")[1:4] == ("-", "-", "-")
 
 
 def test_only_the_lowest_error_is_best() -> None:
-    table = comparison_table([result("a", 0.2), result("b", 0.1)], Budget())
+    table = comparison_table([run("a", 0.2), run("b", 0.1)], Budget())
     assert table.best == {(1, 4), (1, 5), (1, 6)}
     assert "[0.100]" in table.text(stress=lambda cell: f"[{cell}]")
 
 
 def test_a_diverged_roll_out_is_named_and_never_best() -> None:
-    table = comparison_table([result("a", float("nan")), result("b", 0.5)], Budget())
+    table = comparison_table([run("a", None), run("b", 0.5)], Budget())
     assert row(table, "a")[5] == "diverged"
     assert table.best == {(1, 4), (1, 5), (1, 6)}
-    alone = comparison_table([result("a", float("nan"))], Budget())
+    alone = comparison_table([run("a", None)], Budget())
     assert alone.best == frozenset()

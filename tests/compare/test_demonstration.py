@@ -72,17 +72,19 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> tuple[DemoReport, DemoRequ
 
 def test_every_operator_and_persistence_have_a_row(done: tuple[DemoReport, DemoRequest]) -> None:
     report, _ = done
-    names = [result.operator for result in report.results]
+    names = [run.spec.label for run in report.results]
     assert names == ["small WaveLiT", "small FNO", "persistence"]
-    assert all(len(result.errors.rollout) == 20 for result in report.results)
-    assert [len(result.losses) for result in report.results] == [2, 2, 0]
+    assert all(len(run.metrics["rollout"]) == 20 for run in report.results)
+    assert [[step for step, _, _ in run.curve] for run in report.results] == [[2, 4], [2, 4], []]
 
 
-def test_the_folder_holds_data_record_and_picture_only(
+def test_the_folder_holds_data_runs_record_and_picture_only(
     done: tuple[DemoReport, DemoRequest],
 ) -> None:
     _, request = done
-    assert {path.name for path in request.out.iterdir()} == {"data", "results.json", "rollout.png"}
+    assert {path.name for path in request.out.iterdir()} == {
+        "data", "plan.json", "results.json", "rollout.png", "runs", "samples",
+    }  # fmt: skip
 
 
 def test_the_record_says_how_to_repeat_it(done: tuple[DemoReport, DemoRequest]) -> None:
@@ -104,9 +106,27 @@ def test_the_same_request_gives_the_same_numbers_and_makes_no_data_again(
     told: list[str] = []
     torch.manual_seed(99)  # whatever was drawn before must not matter
     again = run_demo(replace(request, overwrite=True), lambda *facts: told.append(str(facts[2])))
-    assert [r.errors for r in again.results] == [r.errors for r in report.results]
+    assert [run.metrics for run in again.results] == [run.metrics for run in report.results]
     assert {path: path.stat().st_mtime_ns for path in (request.out / "data").iterdir()} == before
     assert set(told) == {"training small WaveLiT", "training small FNO"}
+
+
+def test_a_stopped_demonstration_goes_on_with_what_is_missing(
+    done: tuple[DemoReport, DemoRequest], tmp_path: Path
+) -> None:
+    report, request = done
+    request = replace(request, out=tmp_path)
+
+    def stop(_done: int, _total: int, what: str, _note: str) -> None:
+        if what == "training small FNO":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_demo(request, stop)
+    told: list[str] = []
+    again = run_demo(request, lambda *facts: told.append(str(facts[2])))
+    assert set(told) == {"training small FNO"}
+    assert [run.metrics for run in again.results] == [run.metrics for run in report.results]
 
 
 def test_results_of_an_earlier_run_are_not_replaced(

@@ -54,7 +54,7 @@ def drawn_lines(figure: Any, colour: str) -> list[tuple[Any, Any]]:
 def test_the_roll_out_is_the_mean_over_the_seeds(scene: Scene) -> None:
     figure = named(DRAWERS["rollouts"](scene), "rollout")
     for row in scene.rows:
-        seeds = [run.rollout for run in row.runs]
+        seeds = [run.metrics["rollout"] for run in row.runs]
         mean = [sum(step) / len(step) for step in zip(*seeds, strict=True)]
         look = scene.looks[row.label]
         assert (list(range(1, 21)), pytest.approx(mean)) in drawn_lines(figure, look.colour)
@@ -63,14 +63,14 @@ def test_the_roll_out_is_the_mean_over_the_seeds(scene: Scene) -> None:
 def test_spectra_are_those_of_seed_zero_without_the_mean_of_the_field(scene: Scene) -> None:
     pictures = DRAWERS["spectra"](scene)
     for row in scene.rows:
-        spectrum = row.runs[0].spectrum
+        spectrum = row.runs[0].metrics["spectrum"]
         assert spectrum is not None
-        energy = list(spectrum.prediction[1:])
-        error = [e / t for e, t in zip(spectrum.error[1:], spectrum.truth[1:], strict=True)]  # type: ignore[operator]
+        energy = list(spectrum["prediction"][1:])
+        error = [e / t for e, t in zip(spectrum["error"][1:], spectrum["truth"][1:], strict=True)]
         colour = scene.looks[row.label].colour
         for name, values in (("spectrum-energy", energy), ("spectrum-error", error)):
             found = drawn_lines(named(pictures, name), colour)
-            assert (list(spectrum.wavenumber[1:]), pytest.approx(values)) in found
+            assert (list(spectrum["wavenumber"][1:]), pytest.approx(values)) in found
 
 
 def test_every_trained_operator_stands_at_its_cost_and_error(scene: Scene) -> None:

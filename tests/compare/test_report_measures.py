@@ -19,7 +19,7 @@ MADE = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("made_up_co
 def compared(*made: Any, seeds: int = 3, steps: int | None = 20, lost: str = "") -> tuple[Row, ...]:
     """Rows of operators; all runs of ``lost`` diverged."""
     runs = [run for one in made for run in MADE.runs_of(one, seeds=seeds, steps=steps)]
-    runs = [MADE.diverged(run) if run.label == lost else run for run in runs]
+    runs = [MADE.diverged(run) if run.spec.label == lost else run for run in runs]
     return rows(Comparison(plan=plan(made, seeds), runs=tuple(runs)))
 
 

@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from wavelit_plugin.compare.report import Report, write_report
-from wavelit_plugin.compare.runs import RunRecord, load_comparison
+from wavelit_plugin.compare.runs import load_comparison
+from wavelit_plugin.compare.store import RunRecord
 
 MADE = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("made_up_comparison.py"))))
 FIGURES = {
@@ -94,7 +95,7 @@ def outline(page: str) -> Outline:
 
 def at_best(folder: Path, label: str, rate: float) -> list[RunRecord]:
     runs = load_comparison(folder).runs
-    return [run for run in runs if run.label == label and run.learning_rate == rate]
+    return [run for run in runs if (run.spec.label, run.spec.learning_rate) == (label, rate)]
 
 
 def test_every_figure_is_in_the_page_and_in_two_files(report: Report, outline: Outline) -> None:
@@ -147,7 +148,7 @@ def test_the_table_shows_the_mean_and_interval_of_the_records(
     folder: Path, outline: Outline
 ) -> None:
     for label, rate in (("waveliT", 2e-3), ("FNO", 8e-3), ("pdearena/Unetmod-64", 2e-3)):
-        errors = [run.one_step or 0.0 for run in at_best(folder, label, rate)]
+        errors = [run.metrics["one_step"] for run in at_best(folder, label, rate)]
         assert len(errors) == 3
         mean = sum(errors) / 3
         half = T_OF_THREE * statistics.stdev(errors) / 3**0.5
@@ -169,11 +170,11 @@ def test_the_csv_and_the_record_have_every_digit(folder: Path, report: Report) -
     )
     for label, rate in (("waveliT", 2e-3), ("UNO", 2e-3)):
         runs = at_best(folder, label, rate)
-        rolled = [sum((run.rollout or ())[:10]) / 10 for run in runs]  # type: ignore[arg-type]
+        rolled = [sum(run.metrics["rollout"][:10]) / 10 for run in runs]
         mean = sum(rolled) / 3
         assert float(lines[label]["rollout 1-10"]) == pytest.approx(mean, rel=1e-12)
         assert rows[label]["rollout 1-10"] == pytest.approx(mean, rel=1e-12)
-        assert int(lines[label]["parameters"]) == runs[0].parameters
+        assert int(lines[label]["parameters"]) == runs[0].costs["parameters"]
     assert held["plan"]["data"]["name"] == "acoustics"
     assert held["best"] == {"one-step": ["waveliT"], "rollout": ["waveliT"]}
 

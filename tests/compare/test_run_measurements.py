@@ -103,17 +103,17 @@ def test_one_step_errors_are_the_metrics_of_all_test_samples(wave_data: GridData
     found = one_step_errors(halved, wave_data, lambda u: u, device="cpu")
     x, y = wave_data.test
     by_field = vrmse(halved(x), y).mean(dim=0)
-    assert found.one_step == pytest.approx(float(by_field.mean()), rel=1e-5)
-    assert list(found.fields) == ["pressure", "velocity_x", "velocity_y"]
-    assert list(found.fields.values()) == pytest.approx(by_field.tolist(), rel=1e-5)
-    assert found.relative_l2 == pytest.approx(float(relative_l2(halved(x), y).mean()), rel=1e-5)
+    assert found["one_step"] == pytest.approx(float(by_field.mean()), rel=1e-5)
+    assert list(found["fields"]) == ["pressure", "velocity_x", "velocity_y"]
+    assert list(found["fields"].values()) == pytest.approx(by_field.tolist(), rel=1e-5)
+    assert found["relative_l2"] == pytest.approx(float(relative_l2(halved(x), y).mean()), rel=1e-5)
 
 
 def test_one_step_errors_and_rollouts_are_those_of_the_demonstration(wave_data: GridData) -> None:
     test = rolled_trajectories(wave_data)
     assert test is not None
     found = one_step_errors(halved, wave_data, lambda u: u, device="cpu")
-    assert found.one_step == pytest.approx(one_step_error(halved, test), rel=1e-5)
+    assert found["one_step"] == pytest.approx(one_step_error(halved, test), rel=1e-5)
     errors, shown = roll_out(halved, test, "cpu")
     assert len(errors) == 5
     assert_close(shown, roll_out_directly(halved, test))
@@ -131,10 +131,10 @@ def test_an_error_that_is_not_finite_is_none(wave_data: GridData) -> None:
         return u[:, :3] * math.inf
 
     found = one_step_errors(infinite, wave_data, lambda u: u, device="cpu")
-    assert found.one_step is None
-    assert set(found.fields.values()) == {None}
-    assert found.spectrum.truth[1] is not None
-    assert set(found.spectrum.prediction) == {None}
+    assert found["one_step"] is None
+    assert set(found["fields"].values()) == {None}
+    assert found["spectrum"]["truth"][1] is not None
+    assert set(found["spectrum"]["prediction"]) == {None}
 
 
 def test_shown_fields_begin_with_the_truth(wave_data: GridData) -> None:

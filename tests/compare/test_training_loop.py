@@ -10,12 +10,12 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from wavelit_plugin.compare.losses import CURVE_POINTS
+from wavelit_plugin.compare.batches import PlainBatches, draw_batches
 from wavelit_plugin.compare.request import Spend
 from wavelit_plugin.compare.training import (
+    CURVE_POINTS,
     Trained,
     Training,
-    draw_batches,
     rate_factor,
     share,
     train,
@@ -57,8 +57,9 @@ def trained(
     report: Callable[[float, float], object] = silent,
     prepare: Callable[[], object] | None = None,
 ) -> Trained:
-    how = Training(spend=spend, batch_size=5, learning_rate=0.01, seed=3)
-    return train(model, *data, loss, how, prepare=prepare, report=report)
+    batches = PlainBatches(*data, loss, batch_size=5, seed=3)
+    how = Training(spend=spend, learning_rate=0.01)
+    return train(model, batches, how, prepare=prepare, report=report)
 
 
 def test_a_step_is_adamw_on_clipped_gradients_for_complex_weights_too(rng: torch.Generator) -> None:

@@ -11,21 +11,20 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from wavelit_plugin.compare import training
+from wavelit_plugin.compare.batches import PlainBatches, draw_batches
 from wavelit_plugin.compare.contestants import find_contestants
-from wavelit_plugin.compare.descent import Descent
-from wavelit_plugin.compare.lessons import AsTheyAre
+from wavelit_plugin.compare.experiment import Experiment
 from wavelit_plugin.compare.measure import roll_out, rolled_trajectories
-from wavelit_plugin.compare.plan import Job
 from wavelit_plugin.compare.request import (
     PLAIN,
     Recipe,
     Spend,
 )
-from wavelit_plugin.compare.study import Study
+from wavelit_plugin.compare.store import RunSpec
 from wavelit_plugin.compare.training import (
     POLICY,
+    Optimizer,
     Training,
-    draw_batches,
     policy_of,
     rate_factor,
     train,
@@ -83,9 +82,9 @@ def test_options_out_of_range_are_refused(values: dict[str, Any], message: str) 
         Recipe(**values)
 
 
-def study_of(data: GridData, recipe: Recipe, **changes: Any) -> Study:
+def experiment_of(data: GridData, recipe: Recipe, **changes: Any) -> Experiment:
     values = {"target": "change", "spend": Spend(steps=4), "batch_size": 4, "device": "cpu"}
-    return Study(data, settings="", recipe=recipe, **{**values, **changes})
+    return Experiment(data, recipe=recipe, **{**values, **changes})
 
 
 def static(data: GridData) -> GridData:
@@ -100,14 +99,14 @@ def alone(data: GridData) -> GridData:
 def test_data_that_do_not_suit_the_options_are_named(wave_data: GridData) -> None:
     for recipe in (Recipe(noise=1.0), Recipe(push_forward=0.1), Recipe(cycle_shift=4)):
         with pytest.raises(ConfigError, match=r"options for roll-outs .* need data that continue"):
-            study_of(static(wave_data), recipe, target="state")
+            experiment_of(static(wave_data), recipe, target="state")
     with pytest.raises(
         ConfigError, match="at least 3 frames, and no sample of acoustics_16 follows"
     ):
-        study_of(alone(wave_data), Recipe(push_forward=0.1))
+        experiment_of(alone(wave_data), Recipe(push_forward=0.1))
     with pytest.raises(ConfigError, match=r"rolls periodic axes, got boundary \('open', 'open'\)"):
-        study_of(wave_data, Recipe(cycle_shift=4))
-    study_of(alone(wave_data), Recipe(noise=1.0))
+        experiment_of(wave_data, Recipe(cycle_shift=4))
+    experiment_of(alone(wave_data), Recipe(noise=1.0))
 
 
 @pytest.mark.parametrize(
@@ -118,12 +117,12 @@ def test_options_change_the_training_and_repeat_themselves(
 ) -> None:
     del tiny_operators
     (tiny,) = find_contestants(["tiny"])
-    job = Job(label="tiny", learning_rate=1e-2, seed=1)
+    job = RunSpec(label="tiny", learning_rate=1e-2, seed=1)
 
     def weights(chosen: Recipe) -> list[Tensor]:
-        learner = study_of(wave_data, chosen).learn(tiny, None, job, silent)
-        assert not learner.model.training
-        return list(learner.model.parameters())
+        fitted = experiment_of(wave_data, chosen).learn(tiny, None, job, silent)
+        assert not fitted.model.training
+        return list(fitted.model.parameters())
 
     plain, first, again = weights(PLAIN), weights(recipe), weights(recipe)
     assert all(torch.equal(*pair) for pair in zip(first, again, strict=True))
@@ -137,34 +136,33 @@ def test_the_steps_have_the_rates_of_the_recipe(
 ) -> None:
     factors: list[float] = []
 
-    class Noted(Descent):
-        def __call__(self, *arguments: Any) -> tuple[Tensor, Tensor]:
+    class Noted(Optimizer):
+        def __call__(self, *arguments: Any) -> Tensor:
             factors.append(arguments[-1])
             return super().__call__(*arguments)
 
-    monkeypatch.setattr(training, "Descent", Noted)
+    monkeypatch.setattr(training, "Optimizer", Noted)
     (tiny,) = find_contestants(["tiny"])
-    job = Job(label="tiny", learning_rate=1e-2, seed=1)
-    study_of(wave_data, recipe).learn(tiny, None, job, silent)
+    job = RunSpec(label="tiny", learning_rate=1e-2, seed=1)
+    experiment_of(wave_data, recipe).learn(tiny, None, job, silent)
     assert factors == [rate_factor((k + 0.5) / 4, recipe.push_forward) for k in range(4)]
 
 
 def test_the_extra_predictions_are_on_the_clock() -> None:
     x = torch.randn(6, 1, 8)
 
-    class Slow:
-        def batch(self, index: Tensor, progress: float) -> tuple[Tensor, Tensor]:
-            del progress
+    class Slow(PlainBatches):
+        def batch(self, index: Tensor, progress: float = 0.0) -> tuple[Tensor, Tensor]:
             time.sleep(0.05)
-            return x[index], x[index]
+            return super().batch(index, progress)
 
-        def learnt(self, answer: Tensor, target: Tensor) -> None:
+        def update(self, answer: Tensor, target: Tensor) -> None:
             assert answer.shape == target.shape
             time.sleep(0.05)
 
-    how = Training(spend=Spend(steps=3), batch_size=2, learning_rate=1e-3, seed=0)
-    model = nn.Conv1d(1, 1, 1)
-    found = train(model, x, x, F.mse_loss, how, lessons=Slow(), report=silent)
+    how = Training(spend=Spend(steps=3), learning_rate=1e-3)
+    batches = Slow(x, x, F.mse_loss, batch_size=2, seed=0)
+    found = train(nn.Conv1d(1, 1, 1), batches, how, report=silent)
     assert found.seconds >= 0.3
     assert found.step_seconds is not None
     assert found.step_seconds >= 0.1
@@ -174,15 +172,15 @@ def test_what_is_learnt_is_told_of_the_batch_and_its_answer() -> None:
     x = torch.randn(6, 1, 8)
     told: list[tuple[Tensor, Tensor]] = []
 
-    class Noted(AsTheyAre):
-        def learnt(self, answer: Tensor, target: Tensor) -> None:
+    class Noted(PlainBatches):
+        def update(self, answer: Tensor, target: Tensor) -> None:
             told.append((answer, target))
 
     model = nn.Conv1d(1, 1, 1)
-    how = Training(spend=Spend(steps=1), batch_size=2, learning_rate=1e-3, seed=3)
+    how = Training(spend=Spend(steps=1), learning_rate=1e-3)
     index = next(draw_batches(6, 2, 3))
     expected = model(x[index]).detach()
-    train(model, x, 2 * x, F.mse_loss, how, lessons=Noted(x, 2 * x), report=silent)
+    train(model, Noted(x, 2 * x, F.mse_loss, batch_size=2, seed=3), how, report=silent)
     ((answer, target),) = told
     assert_close(answer, expected)
     assert torch.equal(target, 2 * x[index])

@@ -71,7 +71,9 @@ def test_a_comparison_with_a_recipe_trains_everybody_by_it_and_goes_on(
     assert found.plan["policy"] == policy_of(recipe)
     assert compare(request, replace(NOBODY, runs=fail)).runs == found.runs
     plain = compare(request_of(waves, tmp_path / "off"), NOBODY)
-    errors = [{run.label: run.one_step for run in one.runs} for one in (found, plain)]
+    errors = [
+        {run.spec.label: run.metrics["one_step"] for run in one.runs} for one in (found, plain)
+    ]
     assert errors[0]["tiny"] != errors[1]["tiny"]
     assert errors[0]["persistence"] == errors[1]["persistence"]
     with pytest.raises(ConfigError, match=r"policy: push_forward 0.5 there, 0.2 now"):
@@ -88,12 +90,12 @@ def test_cycle_shifts_change_roll_outs_and_not_the_training(tmp_path: Path) -> N
         for cell in (4, 0)
     )
     for one, other in zip(shifted.runs, plain.runs, strict=True):
-        assert (one.label, one.one_step) == (other.label, other.one_step)
-        assert one.rollout is not None
-        assert other.rollout is not None
+        assert one.spec == other.spec
+        assert one.metrics["one_step"] == other.metrics["one_step"]
+        rolled, plainly = one.metrics["rollout"], other.metrics["rollout"]
         # the first step has no offset; zeros around the edge do not commute with shifts
-        assert one.rollout[0] == other.rollout[0]
-        assert (one.rollout == other.rollout) == (one.label == "persistence")
+        assert rolled[0] == plainly[0]
+        assert (rolled == plainly) == (one.spec.label == "persistence")
 
 
 def test_the_options_of_the_command_line_are_the_recipe(tmp_path: Path) -> None:
@@ -122,4 +124,4 @@ def test_the_command_takes_the_options(
     assert json.loads(capsys.readouterr().out)["plan"]["policy"]["push_forward"] == 0.1
     assert main([*start, "--cycle-shift", "4", "--out", str(tmp_path / "shift")]) == 1
     assert "a cycle shift rolls periodic axes" in capsys.readouterr().err
-    assert not (tmp_path / "shift" / "runs.jsonl").exists()
+    assert not list((tmp_path / "shift" / "runs").glob("*.json"))

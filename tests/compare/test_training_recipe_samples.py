@@ -8,8 +8,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from wavelit_plugin.compare.batches import PerturbedBatches, PlainBatches
 from wavelit_plugin.compare.grid_data import Units, predecessors, units_of
-from wavelit_plugin.compare.lessons import AsTheyAre, Moved
 from wavelit_plugin.compare.request import PLAIN, Recipe, Spend
 from wavelit_plugin.compare.training import Training, train
 from wavelit_plugin.data.readers import GridData, Pairs
@@ -23,9 +23,10 @@ def units(data: GridData, target: Any) -> Units:
     return units_of(data, target, "cpu")
 
 
-def samples_of(data: GridData, known: Units) -> AsTheyAre:
+def samples_of(data: GridData, known: Units) -> PlainBatches:
     x, y = data.train
-    return AsTheyAre(known.encode(x), known.encode_target(x, y))
+    samples = (known.encode(x), known.encode_target(x, y))
+    return PlainBatches(*samples, F.mse_loss, batch_size=4, seed=5)
 
 
 class Drift(nn.Module):
@@ -42,11 +43,15 @@ class Drift(nn.Module):
         return self.share * u[:, : self.fields]
 
 
-def moved_of(data: GridData, target: Any, recipe: Recipe, model: nn.Module) -> Moved:
+def moved_of(data: GridData, target: Any, recipe: Recipe, model: nn.Module) -> PerturbedBatches:
     known = units(data, target)
-    return Moved(
-        samples_of(data, known),
-        predecessors(data.train),
+    plain = samples_of(data, known)
+    return PerturbedBatches(
+        plain.x,
+        plain.y,
+        F.mse_loss,
+        batch_size=4,
+        earlier=predecessors(data.train),
         units=known,
         recipe=recipe,
         boundary=data.boundary,
@@ -106,7 +111,7 @@ def test_a_constant_that_differs_begins_a_trajectory() -> None:
 @pytest.mark.parametrize("target", TARGETS)
 def test_noise_moves_every_second_state_and_nothing_else(wave_data: GridData, target: str) -> None:
     moved = moved_of(wave_data, target, Recipe(noise=1.0), Drift(3))
-    true = moved.samples
+    true = samples_of(wave_data, moved.units)
     for number in range(4):
         index = torch.arange(3) + number
         given, wanted = moved.batch(index, progress=0.9)
@@ -117,7 +122,7 @@ def test_noise_moves_every_second_state_and_nothing_else(wave_data: GridData, ta
         assert was_moved == noisy
         assert torch.equal(given[:, 3:], x[:, 3:])
         assert_close(wanted, moved.units.same_goal(x, y, given))
-        moved.learnt(torch.zeros_like(wanted), wanted)
+        moved.update(torch.zeros_like(wanted), wanted)
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -129,7 +134,7 @@ def test_the_error_is_measured_on_true_states_alone(wave_data: GridData, target:
         _, wanted = moved.batch(index, progress=0.0)
         # what is answered to noisy states, the odd ones here, is far off
         answer = wanted + error + 1e3 * (torch.arange(6) % 2).view(-1, 1, 1, 1)
-        moved.learnt(answer, wanted)
+        moved.update(answer, wanted)
         expected = band_power(moved.units.in_state(error[::2]), boundary=wave_data.boundary)
         assert_close(moved.noise.power, expected, rtol=1e-3, atol=1e-5)
 
@@ -139,8 +144,8 @@ def test_noise_has_the_amplitude_of_the_recipe(wave_data: GridData) -> None:
     index = torch.arange(20).repeat(30)
     for _ in range(2):
         given, wanted = moved.batch(index, progress=0.0)
-        moved.learnt(wanted + torch.randn_like(wanted), wanted)
-    noise = (given - moved.samples.batch(index)[0])[1::2, :3]
+        moved.update(wanted + torch.randn_like(wanted), wanted)
+    noise = (given - samples_of(wave_data, moved.units).batch(index)[0])[1::2, :3]
     # the variance of 230400 numbers is within 0.3 %, up to five of these, and so is the estimate's
     expected = 0.25 * moved.units.in_state(torch.ones(1, 3, 1, 1)).square().flatten()
     assert_close(noise.var(dim=(0, 2, 3)), expected, rtol=0.03, atol=0.0)
@@ -179,9 +184,9 @@ def test_push_forward_begins_with_its_share_and_noise_goes_on_with_the_last_esti
         moved_of(wave_data, "change", Recipe(noise=noise, push_forward=0.1), Drift(3))
         for noise in (1.0, 0.0)
     )
-    true, wanted = both.samples.batch(index)
+    true, wanted = samples_of(wave_data, both.units).batch(index)
     both.batch(index, progress=0.0)
-    both.learnt(wanted + 1.0, wanted)
+    both.update(wanted + 1.0, wanted)
     before, _ = both.batch(index, progress=0.89)
     assert torch.equal(before[0::2], true[0::2])
     assert torch.equal(push.batch(index, progress=0.89)[0], true)
@@ -191,7 +196,7 @@ def test_push_forward_begins_with_its_share_and_noise_goes_on_with_the_last_esti
     assert torch.equal(after[0::2], pushed[0::2])
     assert all(not torch.equal(*pair) for pair in zip(after[1::2], pushed[1::2], strict=True))
     power = both.noise.power
-    both.learnt(goal + 100.0, goal)
+    both.update(goal + 100.0, goal)
     assert torch.equal(both.noise.power, power)
 
 
@@ -239,17 +244,20 @@ def test_noise_teaches_a_model_to_pull_back_from_where_no_true_state_is() -> Non
         one = torch.ones(1, 1, 1)
         known = Units(target="state", x_mean=0 * one, x_std=one, y_mean=0 * one, y_std=one)
         model = Modes()
-        lessons = Moved(
-            AsTheyAre(x, 0.9 * x),
-            torch.arange(64),
+        batches = PerturbedBatches(
+            x,
+            0.9 * x,
+            F.mse_loss,
+            batch_size=8,
+            earlier=torch.arange(64),
             units=known,
             recipe=recipe,
             boundary=("periodic",),
             model=model,
             seed=0,
         )
-        how = Training(spend=Spend(steps=150), batch_size=8, learning_rate=0.05, seed=0)
-        train(model, x, 0.9 * x, F.mse_loss, how, lessons=lessons, report=lambda *_: None)
+        how = Training(spend=Spend(steps=150), learning_rate=0.05)
+        train(model, batches, how, report=lambda *_: None)
         return float(model.rest.detach())
 
     assert rest_after(PLAIN) == pytest.approx(1.2, abs=0.02)  # weight decay alone

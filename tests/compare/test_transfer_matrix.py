@@ -14,21 +14,21 @@ import torch
 from torch import Tensor
 
 from wavelit_plugin.compare.comparison import Progress, Watcher
-from wavelit_plugin.compare.transfer import run
-from wavelit_plugin.compare.transfer.ledger import CELLS, CellLine, Ledger
-from wavelit_plugin.compare.transfer.lessons import cells, lessons
-from wavelit_plugin.compare.transfer.matrix import CSV, JSON, Matrix, matrix_of, write_matrix
+from wavelit_plugin.compare.store import RUNS, RunRecord
+from wavelit_plugin.compare.transfer import transfer as module
+from wavelit_plugin.compare.transfer.datasets import TransferDataset, read_datasets
+from wavelit_plugin.compare.transfer.matrix import CSV, JSON, Cell, Matrix, matrix_of, write_matrix
 from wavelit_plugin.compare.transfer.picture import transfer_figure, write_picture
+from wavelit_plugin.compare.transfer.plan import Plan
 from wavelit_plugin.compare.transfer.request import COLUMNS, TransferRequest
-from wavelit_plugin.compare.transfer.run import transfer
-from wavelit_plugin.compare.transfer.subjects import Subject, read_subjects
 from wavelit_plugin.compare.transfer.table import legend, matrix_table
+from wavelit_plugin.compare.transfer.transfer import transfer
 from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.errors import ConfigError, DataError
 from wavelit_plugin.metrics import vrmse
 from wavelit_plugin.model import JointWaveLiT, Member
 
-MADE = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("made_up_subjects.py"))))
+MADE = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("made_up_datasets.py"))))
 NAMES = ("waves", "flow", "salt")
 Finished = tuple[TransferRequest, Matrix]
 
@@ -44,30 +44,30 @@ def watcher(tell: Callable[[Progress], object] = lambda _: None) -> Watcher:
 @pytest.fixture(scope="module", autouse=True)
 def _small() -> Iterator[None]:
     """Blocks as small as they can be."""
-    whole = Subject.member
+    whole = TransferDataset.member
 
-    def member(self: Subject, preset: str, width: int | None) -> Member:
+    def member(self: TransferDataset, preset: str, width: int | None) -> Member:
         found = whole(self, preset, width)
         return replace(found, config=found.config.changed(depth=1))
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(Subject, "member", member)
+        patched.setattr(TransferDataset, "member", member)
         yield
 
 
 @pytest.fixture(scope="module")
-def subjects() -> tuple[Subject, ...]:
+def subjects() -> tuple[TransferDataset, ...]:
     return (
-        MADE.subject("waves", boundary="wall"),
-        MADE.subject("flow", fields=("v", "dye", "p"), size=(6, 10), shift=100.0),
-        MADE.subject("salt", fields=("v", "salt"), constants=("p",)),
+        MADE.dataset("waves", boundary="wall"),
+        MADE.dataset("flow", fields=("v", "dye", "p"), size=(6, 10), shift=100.0),
+        MADE.dataset("salt", fields=("v", "salt"), constants=("p",)),
     )
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _made_up_data(subjects: tuple[Subject, ...]) -> Iterator[None]:
+def _made_up_data(subjects: tuple[TransferDataset, ...]) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(run, "read_subjects", lambda *_, **__: subjects)
+        patched.setattr(module, "read_datasets", lambda *_, **__: subjects)
         yield
 
 
@@ -96,22 +96,31 @@ def finished(tmp_path_factory: pytest.TempPathFactory, _made_up_data: None) -> F
     return asked, transfer(asked, watcher())
 
 
-def numbers(request: TransferRequest) -> list[str]:
-    """The lines of the cells, in an order that does not depend on when they were done."""
-    return sorted((request.out / CELLS).read_text().splitlines())
+def numbers(request: TransferRequest) -> dict[str, object]:
+    """Everything in the records but times, which no two runs share."""
+    found = {
+        path.name: json.loads(path.read_text()) for path in (request.out / RUNS).glob("*.json")
+    }
+    for record in found.values():
+        del record["costs"]["training_seconds"]
+        record["curve"] = [(step, loss) for step, _, loss in record["curve"]]
+    return found
+
+
+def plan_of(request: TransferRequest) -> Plan:
+    return Plan(request=request, names=NAMES, lacking=dict.fromkeys(NAMES, ()))
 
 
 def test_each_column_is_trained_on_what_it_says(request_in: TransferRequest) -> None:
     asked = replace(request_in, columns=tuple(COLUMNS), flows=("flow", "salt"))
-    found = {(cell.data_set, cell.column): cell.lesson for cell in cells(asked, NAMES)}
-    assert len(found) == len(NAMES) * len(COLUMNS)
+    plan = plan_of(asked)
 
     def trained(column: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        lesson = found["flow", column]
-        assert lesson is not None
-        return (() if lesson.source is None else lesson.source.data_sets), lesson.data_sets
+        one = plan.training(column, "flow")
+        assert "flow" in plan.measured(one)
+        return (() if one.source is None else one.source.data_sets), one.data_sets
 
-    assert found["flow", "persistence"] is None
+    assert trained("persistence") == ((), ())
     assert trained("bespoke") == ((), ("flow",))
     assert trained("bespoke+tuned") == (("flow",), ("flow",))
     assert trained("joint") == ((), NAMES)
@@ -123,12 +132,18 @@ def test_each_column_is_trained_on_what_it_says(request_in: TransferRequest) -> 
 
 
 def test_a_training_is_done_once_and_after_its_source(request_in: TransferRequest) -> None:
-    found = lessons(cells(replace(request_in, columns=tuple(COLUMNS)), NAMES))
-    names = [lesson.name for lesson in found]
-    # 3 bespoke, joint, 3 without one, the waves; and five ways to train on for each data set
-    assert len(names) == len(set(names)) == 3 + 1 + 3 + 1 + 4 * 3
-    for lesson in found:
-        assert lesson.source is None or names.index(lesson.source.name) < names.index(lesson.name)
+    plan = plan_of(replace(request_in, columns=tuple(COLUMNS)))
+    names = [one.name for one in plan.trainings()]
+    # nothing, 3 bespoke, joint, 3 without one, the waves; four ways to train on for each data set
+    assert len(names) == len(set(names)) == 1 + 3 + 1 + 3 + 1 + 4 * 3
+    done: list[RunRecord] = []
+    while specs := list(plan.missing(done)):
+        ready = {run.spec.label for run in done}
+        for one in plan.trainings():
+            if one.spec(0) in specs:
+                assert one.source is None or one.source.name in ready
+        done.append(RunRecord(spec=specs[0], metrics={}))
+    assert [run.spec.label for run in done] == names
 
 
 def test_columns_without_data_sets_are_left_out(request_in: TransferRequest) -> None:
@@ -137,20 +152,21 @@ def test_columns_without_data_sets_are_left_out(request_in: TransferRequest) -> 
 
 
 def test_the_numbers_are_those_of_the_kept_models(
-    finished: Finished, subjects: tuple[Subject, ...]
+    finished: Finished, subjects: tuple[TransferDataset, ...]
 ) -> None:
     asked, matrix = finished
     assert matrix.columns == asked.columns
-    ledger = Ledger(asked.out, matrix.plan)
     for subject in subjects:
         x, y = subject.data.test
-        for column, lesson in (
+        for column, name in (
             ("bespoke", f"bespoke-{subject.name}"),
             ("joint", "joint"),
             ("joint+tuned", f"joint-then-{subject.name}"),
             ("waves+tuned", f"waves-then-{subject.name}"),
         ):
-            model = JointWaveLiT.load(ledger.model(lesson, 0)).member(subject.name)
+            model = JointWaveLiT.load(asked.out / "models" / f"{name}-seed0.safetensors").member(
+                subject.name
+            )
             with torch.no_grad():
                 expected = float(vrmse(model(x), y).mean())
             entry = matrix.entry(subject.name, column)
@@ -222,16 +238,6 @@ def test_an_interrupted_matrix_ends_as_if_nothing_had_been(
     assert not list(asked.out.rglob("*.state"))
 
 
-def test_a_half_written_line_is_measured_again(request_in: TransferRequest) -> None:
-    asked = replace(request_in, columns=("persistence", "bespoke"))
-    transfer(asked, watcher())
-    expected = numbers(asked)
-    content = (asked.out / CELLS).read_bytes()
-    (asked.out / CELLS).write_bytes(content[:-20])
-    transfer(asked, watcher(lambda _: pytest.fail("nothing is to be trained")))
-    assert numbers(asked) == expected
-
-
 def test_seeds_and_columns_can_be_added_but_settings_not_changed(
     request_in: TransferRequest,
 ) -> None:
@@ -247,9 +253,11 @@ def test_seeds_and_columns_can_be_added_but_settings_not_changed(
     assert after.one_step.values[0] == before.one_step.values[0]
     assert len(after.one_step.values) == 2
     assert after.one_step.values[1] != after.one_step.values[0]
-    with pytest.raises(ConfigError, match="transfer matrix with another training"):
+    with pytest.raises(
+        ConfigError, match=r"transfer matrix with other settings .training: steps 2 there, 3 now"
+    ):
         transfer(replace(asked, steps=3), watcher())
-    with pytest.raises(ConfigError, match="transfer matrix with another model"):
+    with pytest.raises(ConfigError, match=r"transfer matrix with other settings .model: waves"):
         transfer(replace(asked, width=24), watcher())
     with pytest.raises(ConfigError, match=r"unknown data set 'wave'; did you mean 'waves'"):
         transfer(replace(asked, waves=("wave",)), watcher())
@@ -257,16 +265,16 @@ def test_seeds_and_columns_can_be_added_but_settings_not_changed(
 
 def test_a_training_that_diverges_leaves_its_cells_empty(
     request_in: TransferRequest,
-    subjects: tuple[Subject, ...],
+    subjects: tuple[TransferDataset, ...],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    loss = Subject.loss
+    loss = TransferDataset.loss
 
-    def overflowing(self: Subject, answer: Tensor, truth: Tensor) -> Tensor:
+    def overflowing(self: TransferDataset, answer: Tensor, truth: Tensor) -> Tensor:
         return loss(self, answer, truth) * (math.inf if self.name == "waves" else 1.0)
 
-    monkeypatch.setattr(Subject, "loss", overflowing)
-    monkeypatch.setattr(run, "read_subjects", lambda *_, **__: subjects)
+    monkeypatch.setattr(TransferDataset, "loss", overflowing)
+    monkeypatch.setattr(module, "read_datasets", lambda *_, **__: subjects)
     asked = replace(
         request_in, columns=("bespoke", "joint", "joint+tuned"), weights={"waves": 100.0}
     )
@@ -280,20 +288,19 @@ def test_a_training_that_diverges_leaves_its_cells_empty(
 
 
 MEASURED = [
-    CellLine(
+    Cell(
         data_set=data_set,
         column=column,
         seed=seed,
         own_steps=5,
         one_step=error * (1 + seed),
-        fields={},
         rollout=(error, 2 * error, 3 * error),
     )
     for data_set, errors in (("a_long_name", (0.4, 0.1)), ("b", (0.5, 4.0)))
     for column, error in zip(("bespoke", "joint"), errors, strict=True)
     for seed in range(2)
 ]
-DASH = CellLine(data_set="b", column="left-out", seed=0, fields={}, note="no other has salt")
+DASH = Cell(data_set="b", column="left-out", seed=0, note="no other has salt")
 LINES = (*MEASURED, DASH)
 PLAN = {
     "data": {"a_long_name": 1, "b": 1},
@@ -371,8 +378,8 @@ def test_data_sets_that_do_not_go_together_are_refused(tmp_path: Path) -> None:
             )
         )
     with pytest.raises(ConfigError, match="at least two data sets"):
-        read_subjects([tmp_path / "here"], "cpu")
+        read_datasets([tmp_path / "here"], "cpu")
     with pytest.raises(ConfigError, match=r"several data sets are called acoustics_16"):
-        read_subjects([tmp_path / "here", tmp_path / "there"], "cpu")
+        read_datasets([tmp_path / "here", tmp_path / "there"], "cpu")
     with pytest.raises(DataError, match="does not exist"):
-        read_subjects([tmp_path / "nowhere" / "at_all"], "cpu")
+        read_datasets([tmp_path / "nowhere" / "at_all"], "cpu")

@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from wavelit_plugin.compare.transfer import streamed
+from wavelit_plugin.compare.transfer.datasets import read_datasets
 from wavelit_plugin.compare.transfer.streamed import StreamedPairs, sample_of
-from wavelit_plugin.compare.transfer.subjects import read_subjects
 from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.data.readers import read_grid_data
 from wavelit_plugin.errors import ConfigError, DataError
@@ -102,7 +102,7 @@ def test_of_many_trajectories_a_few_are_tested_and_of_them_the_first_frames(
 
 def test_a_streamed_data_set_trains_as_one_in_memory(well: Path) -> None:
     for whole, stream in zip(
-        read_subjects([well], "cpu"), read_subjects([well], "cpu", stream=True), strict=True
+        read_datasets([well], "cpu"), read_datasets([well], "cpu", stream=True), strict=True
     ):
         assert (stream.name, stream.count, stream.target) == (
             whole.name, whole.count, whole.target,
@@ -155,8 +155,8 @@ def test_what_breaks_the_specification_is_named(place: Path, tmp_path: Path) -> 
 
 
 def test_other_formats_are_not_streamed(tmp_path: Path) -> None:
-    made = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("made_up_subjects.py"))))
+    made = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("made_up_datasets.py"))))
     torch.save({"x": made.made_up().train.x}, tmp_path / "a_train_8.pt")
     torch.save({}, tmp_path / "a_test_8.pt")
     with pytest.raises(ConfigError, match="no data set of The Well's format"):
-        read_subjects([tmp_path], "cpu", stream=True)
+        read_datasets([tmp_path], "cpu", stream=True)

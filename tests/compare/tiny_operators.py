@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from wavelit_plugin.cli import main
-from wavelit_plugin.compare import comparison, contestants, ledger, notebook, report
+from wavelit_plugin.compare import comparison, contestants, report, store
 from wavelit_plugin.errors import HostError
 from wavelit_plugin.plugins.baselines import BASELINES
 from wavelit_plugin.plugins.types import GridTask, OperatorRecord
@@ -89,22 +89,25 @@ def known() -> tuple[OperatorRecord, ...]:
     return OPERATORS
 
 
-def die_in_the_middle_of_line(number: int) -> None:
-    """Make this process kill itself when it has written half of a line of the records."""
+def die_in_the_middle_of_run(number: int) -> None:
+    """Make this process kill itself when it has written half of its record of a run."""
     import os
     from pathlib import Path
 
-    original, lines = notebook.append_line, [0]
+    from wavelit_plugin import files
 
-    def append(path: Path, line: dict[str, object]) -> None:
-        lines[0] += 1
-        before = path.stat().st_size if path.exists() else 0
-        original(path, line)
-        if lines[0] == number:
-            os.truncate(path, (before + path.stat().st_size) // 2)
+    kept = [0]
+
+    def write(path: Path, content: dict[str, object]) -> Path:
+        kept[0] += path.parent.name == store.RUNS
+        if kept[0] < number:
+            return files.write_json(path, content)
+        with files.whole(path) as draft:
+            draft.write_text('{"settings": "0123')
             os.kill(os.getpid(), signal.SIGKILL)
+        return path
 
-    setattr(ledger, "append_line", append)  # noqa: B010  (not exported, for a type checker)
+    setattr(store, "write_json", write)  # noqa: B010  (not exported, for a type checker)
 
 
 def no_report(folder: object) -> None:
@@ -120,5 +123,5 @@ if __name__ == "__main__":
     setattr(report, "write_report", no_report)  # noqa: B010
     dies, *arguments = sys.argv[1:]
     if int(dies):
-        die_in_the_middle_of_line(int(dies))
+        die_in_the_middle_of_run(int(dies))
     sys.exit(main(arguments))

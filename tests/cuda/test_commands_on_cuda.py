@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from wavelit_plugin.cli import main
-from wavelit_plugin.compare.runs import RUNS
+from wavelit_plugin.compare.runs import load_comparison
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
 
 pytestmark = pytest.mark.gpu
@@ -38,21 +38,22 @@ def test_a_comparison_trains_measures_and_rolls_out(
     plan = ("--budget", "steps=12", "--seeds", "1", "--lr-grid", "1", "--match", "native")
     given = ("--operators", "waveliT,persistence,linear", "--data", str(waves))
     assert main(["compare", *given, *plan, *options, "--out", str(tmp_path), *DEVICE]) == 0
-    runs = [json.loads(line) for line in (tmp_path / RUNS).read_text().splitlines()]
-    assert {run["operator"] for run in runs} == {"waveliT", "persistence", "linear"}
-    assert all(math.isfinite(run["validation"]) and not run["diverged"] for run in runs)
-    (ours,) = (run for run in runs if run["operator"] == "waveliT")
-    assert ours["steps"] == 12
-    assert ours["peak_bytes"] > 0
+    runs = {run.spec.label: run for run in load_comparison(tmp_path).runs}
+    assert set(runs) == {"waveliT", "persistence", "linear"}
+    for run in runs.values():
+        assert math.isfinite(run.metrics["validation"])
+        assert not run.metrics["diverged"]
+    assert runs["waveliT"].costs["steps"] == 12
+    assert runs["waveliT"].costs["peak_bytes"] > 0
 
 
 def test_a_budget_in_seconds_is_kept(waves: Path, tmp_path: Path) -> None:
     plan = ("--budget", "seconds=2", "--seeds", "1", "--lr-grid", "1", "--match", "native")
     given = ("--operators", "waveliT", "--data", str(waves), "--out", str(tmp_path))
     assert main(["compare", *given, *plan, *DEVICE]) == 0
-    (run,) = (json.loads(line) for line in (tmp_path / RUNS).read_text().splitlines())
-    assert run["training_seconds"] >= 2.0
-    assert run["steps"] > 10
+    (run,) = load_comparison(tmp_path).runs
+    assert run.costs["training_seconds"] >= 2.0
+    assert run.costs["steps"] > 10
 
 
 def number(text: str) -> bool:

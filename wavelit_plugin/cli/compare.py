@@ -56,8 +56,8 @@ def command(*, as_json: bool, **options: Any) -> int:
 
     Each learning rate is tried on seed 0, further ones where the best of them is at an edge, and
     the best on validation data is repeated with the other seeds. Finished runs are kept in the
-    folder: a command that was stopped goes on where it was, and one with more operators or seeds
-    adds to the table. Writes report.html there.
+    folder: a command that was stopped goes on where it was, one with more operators or seeds adds
+    to the table, and the same one in several processes shares the runs. Writes report.html there.
     """
     from wavelit_plugin.cli.progress import plan_display
     from wavelit_plugin.compare.comparison import compare

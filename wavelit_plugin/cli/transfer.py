@@ -52,7 +52,7 @@ def command(*, as_json: bool, **options: Any) -> int:
     from wavelit_plugin.cli.progress import plan_display
     from wavelit_plugin.compare.transfer.matrix import write_matrix
     from wavelit_plugin.compare.transfer.request import transfer_request
-    from wavelit_plugin.compare.transfer.run import transfer
+    from wavelit_plugin.compare.transfer.transfer import transfer
 
     request = transfer_request(**options)
     with resumable(request.out, "what is done is"), plan_display() as watcher:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from wavelit_plugin.compare.evaluate import evaluate, persistence
 from wavelit_plugin.compare.figure import check_figure, rollout_figure, write_figure
-from wavelit_plugin.compare.records import Budget, Operator, Result, Trajectories, Watch
+from wavelit_plugin.compare.measure import SHOWN
+from wavelit_plugin.compare.records import Budget, Operator, Trajectories, Watch
 from wavelit_plugin.compare.results import as_plain, hardware, versions, write_results
-from wavelit_plugin.compare.run import compare
+from wavelit_plugin.compare.runs import keep_samples, load_samples
+from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore, clear, planning
 from wavelit_plugin.data import DataReport, DataRequest, make_dataset
 from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import ConfigError, HostError
-from wavelit_plugin.files import locked
 
 OPERATORS: tuple[Operator, ...] = (
     Operator(name="WaveLiT", arch="waveliT", learning_rate=8e-3),
@@ -30,6 +36,7 @@ OPERATORS: tuple[Operator, ...] = (
 _HOST_PACKAGES = ("neuralop", "zencfg")
 
 RESULTS, FIGURE = "results.json", "rollout.png"
+PERSISTENCE = "persistence"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +81,14 @@ class DemoRequest:
 class DemoReport:
     """What the demonstration measured and wrote."""
 
-    results: tuple[Result, ...]
+    results: tuple[RunRecord, ...]
     figure: Path
     record: Path
 
     def as_plain(self) -> dict[str, object]:
         """Return plain types, without the predicted fields."""
         paths = {"figure": str(self.figure), "record": str(self.record)}
-        return {**paths, "results": [as_plain(result) for result in self.results]}
+        return {**paths, "results": [as_plain(run) for run in self.results]}
 
 
 def demo_request(*, quick: bool, steps: int, seed: int, **options: Any) -> DemoRequest:
@@ -95,7 +102,8 @@ def demo_request(*, quick: bool, steps: int, seed: int, **options: Any) -> DemoR
 def run_demo(request: DemoRequest, watch: Watch, *, command: Sequence[str] = ()) -> DemoReport:
     """Make the data, train and measure every operator, write ``results.json`` and a picture.
 
-    A finished data set of the same request is used again.
+    A finished data set of the same request is used again, and so is an operator that was trained
+    before the command was stopped.
 
     Args:
         request: what to make and spend.
@@ -103,33 +111,104 @@ def run_demo(request: DemoRequest, watch: Watch, *, command: Sequence[str] = ())
         command: recorded in the results.
 
     Raises:
-        ConfigError: the folder holds results already and ``overwrite`` is off, or another process
-            is writing to it.
+        ConfigError: the folder holds results already, or runs of other settings, and ``overwrite``
+            is off.
         HostError: neuraloperator or matplotlib is missing, or the registration failed.
     """
     _check_free(request)
     check_figure()
     check_host(request.operators)
-    with locked(request.out):
-        return _run(request, watch, command)
+    return _run(request, watch, command)
 
 
 def _run(request: DemoRequest, watch: Watch, command: Sequence[str]) -> DemoReport:
-    from wavelit_plugin.hosts.neuraloperator_training import load_pairs
-
     made = make_dataset(request.data(), lambda done, total, what: watch(done, total, what, ""))
-    pairs = load_pairs(
-        made.folder, request.data().problem, size=request.size, samples=made.samples["train"]
-    )
     test = load_test(made)
-    results = compare(
-        request.operators, request.budget, pairs, test, device=request.device, watch=watch
-    )
-    drawn = rollout_figure([r for r in results if r.parameters is not None], test)
+    trained = {_spec(operator, request.budget): operator for operator in request.operators}
+    untrained = RunSpec(label=PERSISTENCE)
+
+    def missing(done: Sequence[RunRecord]) -> list[RunSpec]:
+        finished = {run.spec for run in done}
+        return [spec for spec in (*trained, untrained) if spec not in finished]
+
+    def do(spec: RunSpec) -> RunRecord:
+        if spec == untrained:
+            metrics, _ = evaluate(persistence(len(test.fields)), test)
+            return RunRecord(spec=spec, metrics=metrics)
+        return _train_and_measure(trained[spec], spec, request, made=made, test=test, watch=watch)
+
+    with planning(request.out):
+        if request.overwrite:
+            clear(request.out)
+        store = RunStore(
+            request.out,
+            _facts(request),
+            what="a demonstration",
+            advice="use another folder, or overwrite",
+        )
+        store.write_plan({})
+    runs = {run.spec: run for run in store.work(missing, do)}
+    results = tuple(runs[spec] for spec in (*trained, untrained))
+    samples = {spec.label: load_samples(request.out, spec) for spec in trained}
     record, figure = request.out / RESULTS, request.out / FIGURE
-    write_figure(drawn, figure)
-    write_results(record, _facts(request, command), results)
+    write_figure(rollout_figure(samples), figure)
+    write_results(record, {"command": " ".join(command), **_facts(request)}, results)
     return DemoReport(results=results, figure=figure, record=record)
+
+
+def _spec(operator: Operator, budget: Budget) -> RunSpec:
+    return RunSpec(label=operator.name, learning_rate=operator.learning_rate, seed=budget.seed)
+
+
+def _train_and_measure(
+    operator: Operator,
+    spec: RunSpec,
+    request: DemoRequest,
+    *,
+    made: DataReport,
+    test: Trajectories,
+    watch: Watch,
+) -> RunRecord:
+    """Build by name, train in the host's own Trainer, roll out; the fields are kept."""
+    from wavelit_plugin.hosts import neuraloperator_training as host
+
+    budget, name = request.budget, request.data().problem
+    pairs = host.load_pairs(made.folder, name, size=request.size, samples=made.samples["train"])
+    torch.manual_seed(budget.seed)
+    model = host.build_model(operator.arch, pairs, operator.options)
+    how = host.Training(
+        learning_rate=operator.learning_rate,
+        epochs=budget.epochs,
+        epoch_steps=budget.epoch_steps,
+        batch_size=budget.batch_size,
+        seed=budget.seed,
+        device=request.device,
+    )
+    began, ends = time.perf_counter(), list[float]()
+
+    def report(step: int, loss: float) -> None:
+        ends.append(time.perf_counter() - began)
+        epoch = (step - 1) // budget.epoch_steps + 1
+        note = f"epoch {epoch}/{budget.epochs}, loss {loss:.3f}"
+        watch(step, budget.steps, f"training {operator.name}", note)
+
+    trained = host.train(model, pairs, how, report)
+    device = request.device
+    there = replace(test, truth=test.truth.to(device), constants=test.constants.to(device))
+    metrics, prediction = evaluate(host.predictor(model, pairs), there)
+    truth = test.truth[:SHOWN]
+    rolled = torch.cat([truth[:, :1], prediction[:SHOWN].cpu()], dim=1)
+    keep_samples(
+        request.out, spec, {"fields": list(test.fields), "truth": truth, "prediction": rolled}
+    )
+    steps = range(budget.epoch_steps, budget.steps + 1, budget.epoch_steps)
+    losses = zip(steps, trained.losses, strict=True)
+    return RunRecord(
+        spec=spec,
+        metrics=metrics,
+        costs={"parameters": host.parameters(model), "training_seconds": trained.seconds},
+        curve=tuple((n, ends[n - 1], loss) for n, loss in losses if math.isfinite(loss)),
+    )
 
 
 def check_host(operators: Sequence[Operator]) -> None:
@@ -173,9 +252,8 @@ def _check_free(request: DemoRequest) -> None:
         )
 
 
-def _facts(request: DemoRequest, command: Sequence[str]) -> dict[str, object]:
+def _facts(request: DemoRequest) -> dict[str, object]:
     return {
-        "command": " ".join(command),
         "budget": asdict(request.budget),
         "data": request.data().parameters(),
         "operators": [

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wavelit_plugin.compare.records import Errors, Step, Trajectories
+from wavelit_plugin.compare.records import Step, Trajectories
+from wavelit_plugin.files import finite
 from wavelit_plugin.metrics import vrmse
 from wavelit_plugin.rollout import rollout
 from wavelit_plugin.shapes import Field
@@ -61,11 +63,11 @@ def rollout_errors(
     return tuple(errors.unflatten(0, (-1, steps)).mean(dim=(0, 2)).tolist())
 
 
-def evaluate(step: Step, test: Trajectories) -> tuple[Errors, Tensor]:
-    """Return the errors and the roll-out that they were measured on."""
+def evaluate(step: Step, test: Trajectories) -> tuple[dict[str, Any], Tensor]:
+    """Return the errors and the roll-out that they were measured on; None is not finite."""
     prediction = roll_out(step, test)
-    rolled = rollout_errors(prediction, test)
-    return Errors(one_step=one_step_error(step, test), rollout=rolled), prediction
+    rolled = tuple(map(finite, rollout_errors(prediction, test)))
+    return {"one_step": finite(one_step_error(step, test)), "rollout": rolled}, prediction
 
 
 def persistence(fields: int) -> Step:

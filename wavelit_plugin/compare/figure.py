@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
-from wavelit_plugin.compare.records import Result, Trajectories
 from wavelit_plugin.errors import HostError
 from wavelit_plugin.files import whole
 from wavelit_plugin.metrics import vrmse
@@ -33,7 +32,7 @@ def check_figure() -> None:
 
 
 def rollout_figure(
-    results: Sequence[Result], test: Trajectories, *, trajectory: int = 0, channel: int = 0
+    samples: Mapping[str, Mapping[str, Any]], *, trajectory: int = 0, channel: int = 0
 ) -> Figure:
     """Return a figure with a row a time and the columns truth, roll-outs, error maps.
 
@@ -41,8 +40,7 @@ def rollout_figure(
     error maps of a row share another. The VRMSE of the shown field stands under each error map.
 
     Args:
-        results: the operators to show, in order.
-        test: what they were rolled out on.
+        samples: of each operator to show, in order, by its name; see ``runs.samples_path``.
         trajectory: index of the test trajectory.
         channel: index of the field.
 
@@ -52,20 +50,22 @@ def rollout_figure(
     check_figure()
     from matplotlib.figure import Figure
 
-    times = [time for time in TIMES if time < test.truth.shape[1]]
-    columns = 1 + 2 * len(results)
+    sample = next(iter(samples.values()))
+    times = [time for time in TIMES if time < sample["truth"].shape[1]]
+    columns = 1 + 2 * len(samples)
     figure = Figure(
         figsize=(_PANEL * (columns + 1), _PANEL * len(times) + 0.8), layout="constrained"
     )
     axes = figure.subplots(len(times), columns, squeeze=False)
-    figure.suptitle(f"{test.fields[channel]} rolled out from step 0, test trajectory {trajectory}")
+    figure.suptitle(
+        f"{sample['fields'][channel]} rolled out from step 0, test trajectory {trajectory}"
+    )
     for row, time in zip(axes, times, strict=True):
-        truth = test.truth[trajectory, time, channel]
-        predictions = [result.prediction[trajectory, time - 1, channel] for result in results]
+        truth = sample["truth"][trajectory, time, channel]
+        predictions = [one["prediction"][trajectory, time, channel] for one in samples.values()]
         _draw_row(figure, row, truth, predictions)
         row[0].set_ylabel(f"step {time}")
-    names = [result.operator for result in results]
-    titles = ["truth", *names, *(f"|error| of {name}" for name in names)]
+    titles = ["truth", *samples, *(f"|error| of {name}" for name in samples)]
     for ax, title in zip(axes[0], titles, strict=True):
         ax.set_title(title)
     return figure

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -11,11 +11,10 @@ from torch import Tensor
 
 from wavelit_plugin.compare import evaluate
 from wavelit_plugin.compare.evaluate import predictions
-from wavelit_plugin.compare.notebook import finite
 from wavelit_plugin.compare.records import Step, Trajectories
-from wavelit_plugin.compare.run_record import Spectrum
 from wavelit_plugin.compare.shells import Shells
 from wavelit_plugin.data.readers import GridData, Pairs
+from wavelit_plugin.files import finite
 from wavelit_plugin.metrics import relative_l2, vrmse
 from wavelit_plugin.shapes import Field
 
@@ -28,16 +27,6 @@ SHOWN = 2
 Normalise = Callable[[Field], Field]
 
 
-@dataclass(frozen=True, kw_only=True)
-class OneStep:
-    """Errors of single steps, means over the samples; None where one is not finite."""
-
-    one_step: float | None
-    relative_l2: float | None
-    fields: dict[str, float | None]
-    spectrum: Spectrum
-
-
 @torch.no_grad()
 def validation_error(step: Step, pairs: Pairs, device: str) -> float | None:
     """Return the VRMSE of single steps, mean over samples and channels."""
@@ -46,8 +35,15 @@ def validation_error(step: Step, pairs: Pairs, device: str) -> float | None:
 
 
 @torch.no_grad()
-def one_step_errors(step: Step, data: GridData, normalise: Normalise, *, device: str) -> OneStep:
-    """Return the errors on the test split.
+def one_step_errors(
+    step: Step, data: GridData, normalise: Normalise, *, device: str
+) -> dict[str, Any]:
+    """Return the errors of single steps on the test split, None where one is not finite.
+
+    ``one_step`` is the VRMSE, mean over samples and fields, ``fields`` that of each field,
+    ``relative_l2`` the mean of ||error|| / ||truth||, and ``spectrum`` the energy of truth,
+    prediction and error by ``wavenumber``, the waves across the domain, mean over samples and
+    normalised fields.
 
     Args:
         step: maps physical inputs to physical outputs.
@@ -65,16 +61,17 @@ def one_step_errors(step: Step, data: GridData, normalise: Normalise, *, device:
         energies.append(torch.stack([shells.energy(part) for part in parts]))
     errors = torch.cat(by_field)
     total = torch.stack(energies).sum(dim=0) / (len(data.test.y) * data.test.y.shape[1])
-    shown = [tuple(map(finite, part)) for part in total]
+    spectrum = dict(zip(("truth", "prediction", "error"), total, strict=True))
     means = [finite(mean) for mean in errors.mean(dim=0)]
-    return OneStep(
-        one_step=finite(errors.mean()),
-        relative_l2=finite(torch.cat(by_sample).mean()),
-        fields=dict(zip(data.fields, means, strict=True)),
-        spectrum=Spectrum(
-            wavenumber=shells.wavenumbers, truth=shown[0], prediction=shown[1], error=shown[2]
-        ),
-    )
+    return {
+        "one_step": finite(errors.mean()),
+        "relative_l2": finite(torch.cat(by_sample).mean()),
+        "fields": dict(zip(data.fields, means, strict=True)),
+        "spectrum": {
+            "wavenumber": shells.wavenumbers,
+            **{name: tuple(map(finite, energy)) for name, energy in spectrum.items()},
+        },
+    }
 
 
 def rolled_trajectories(data: GridData) -> Trajectories | None:

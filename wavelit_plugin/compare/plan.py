@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from wavelit_plugin.compare.rates import FURTHER, beyond, middle_first
-from wavelit_plugin.compare.run_record import RunRecord
 from wavelit_plugin.compare.runs import best_rate
+from wavelit_plugin.compare.store import RunRecord, RunSpec
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class PlannedOperator:
     """One operator in the plan.
 
     Attributes:
@@ -22,15 +22,6 @@ class Entry:
 
     label: str
     rates: tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """A run to be done."""
-
-    label: str
-    learning_rate: float | None
-    seed: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,21 +39,21 @@ class Plan:
         seeds: runs of each at its best rate; one where nothing is trained.
     """
 
-    entries: tuple[Entry, ...]
+    entries: tuple[PlannedOperator, ...]
     seeds: int
 
-    def missing(self, done: Sequence[RunRecord]) -> Iterator[Job]:
+    def missing(self, done: Sequence[RunRecord]) -> Iterator[RunSpec]:
         """Yield the runs that can be done now and are not, in order."""
-        finished = {(run.label, run.learning_rate, run.seed) for run in done}
-        for job in (*self._search(), *self._further(done), *self._repeats(done)):
-            if (job.label, job.learning_rate, job.seed) not in finished:
-                yield job
+        finished = {run.spec for run in done}
+        for spec in (*self._search(), *self._further(done), *self._repeats(done)):
+            if spec not in finished:
+                yield spec
 
     def left(self, done: Sequence[RunRecord]) -> dict[str, int]:
         """Return for each label how many runs are not done, also of rates not yet chosen."""
         counts = dict.fromkeys((entry.label for entry in self.entries), 0)
-        for job in self.missing(done):
-            counts[job.label] += 1
+        for spec in self.missing(done):
+            counts[spec.label] += 1
         for entry in self.entries:
             if entry.rates and self._chosen(entry, done) is None:
                 counts[entry.label] += self.seeds - 1
@@ -72,9 +63,9 @@ class Plan:
         """Return an estimate from the runs that are done; None before the first."""
         if not done:
             return None
-        overall = statistics.fmean(run.run_seconds for run in done)
+        overall = statistics.fmean(run.costs["run_seconds"] for run in done)
         own = {
-            label: [run.run_seconds for run in done if run.label == label]
+            label: [run.costs["run_seconds"] for run in done if run.spec.label == label]
             for label in self.left(done)
         }
         return sum(
@@ -82,29 +73,29 @@ class Plan:
             for label, count in self.left(done).items()
         )
 
-    def _search(self) -> list[Job]:
+    def _search(self) -> list[RunSpec]:
         turns = max((len(entry.rates) for entry in self.entries), default=0)
         untrained = [
-            Job(label=entry.label, learning_rate=None, seed=0)
+            RunSpec(label=entry.label, learning_rate=None, seed=0)
             for entry in self.entries
             if not entry.rates
         ]
         return untrained + [
-            Job(label=entry.label, learning_rate=rate, seed=0)
+            RunSpec(label=entry.label, learning_rate=rate, seed=0)
             for turn in range(turns)
             for entry in self.entries
             for rate in middle_first(entry.rates)[turn : turn + 1]
         ]
 
-    def _further(self, done: Sequence[RunRecord]) -> list[Job]:
+    def _further(self, done: Sequence[RunRecord]) -> list[RunSpec]:
         beyonds = {entry.label: self._beyond(entry, done) for entry in self.entries}
         return [
-            Job(label=label, learning_rate=rate, seed=0)
+            RunSpec(label=label, learning_rate=rate, seed=0)
             for label, rate in beyonds.items()
             if rate is not None
         ]
 
-    def _beyond(self, entry: Entry, done: Sequence[RunRecord]) -> float | None:
+    def _beyond(self, entry: PlannedOperator, done: Sequence[RunRecord]) -> float | None:
         """Return the rate to try beyond those that were."""
         firsts = self._firsts(entry, done)
         best = self._best(entry, firsts)
@@ -113,32 +104,34 @@ class Plan:
             return None
         return beyond(tuple(firsts), best)
 
-    def _repeats(self, done: Sequence[RunRecord]) -> list[Job]:
+    def _repeats(self, done: Sequence[RunRecord]) -> list[RunSpec]:
         chosen = {entry.label: self._chosen(entry, done) for entry in self.entries}
         return [
-            Job(label=label, learning_rate=firsts.learning_rate, seed=seed)
+            RunSpec(label=label, learning_rate=firsts.spec.learning_rate, seed=seed)
             for seed in range(1, self.seeds)
             for label, firsts in chosen.items()
             # what diverges at every rate has nothing to repeat
-            if firsts is not None and not firsts.diverged
+            if firsts is not None and not firsts.metrics["diverged"]
         ]
 
-    def _chosen(self, entry: Entry, done: Sequence[RunRecord]) -> RunRecord | None:
+    def _chosen(self, entry: PlannedOperator, done: Sequence[RunRecord]) -> RunRecord | None:
         """Return the run of seed 0 at the best rate, once there is none left to try."""
         firsts = self._firsts(entry, done)
         best = self._best(entry, firsts)
         return None if best is None or self._beyond(entry, done) is not None else firsts[best]
 
-    def _best(self, entry: Entry, firsts: Mapping[float, RunRecord]) -> float | None:
+    def _best(self, entry: PlannedOperator, firsts: Mapping[float, RunRecord]) -> float | None:
         """Return the best rate so far, once all of the grid were tried."""
         if not entry.rates or not set(entry.rates) <= set(firsts):
             return None
         return best_rate(firsts.values())
 
-    def _firsts(self, entry: Entry, done: Sequence[RunRecord]) -> dict[float, RunRecord]:
+    def _firsts(self, entry: PlannedOperator, done: Sequence[RunRecord]) -> dict[float, RunRecord]:
         """Return the runs of seed 0 by rate."""
         return {
-            run.learning_rate: run
+            run.spec.learning_rate: run
             for run in done
-            if run.label == entry.label and run.seed == 0 and run.learning_rate is not None
+            if run.spec.label == entry.label
+            and run.spec.seed == 0
+            and run.spec.learning_rate is not None
         }

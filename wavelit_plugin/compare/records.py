@@ -1,4 +1,4 @@
-"""The records of a comparison: what is compared, under which budget, and what came out."""
+"""What the demonstration compares, under which budget, and what predictors are tested on."""
 
 from __future__ import annotations
 
@@ -19,9 +19,6 @@ Step = Callable[[Field], Field]
 
 Watch = Callable[[int, int, str, str], None]
 """Progress: ``watch(done, total, what, note)``."""
-
-WINDOWS = ((1, 5), (6, 10))
-"""Roll-out steps, first and last, that the errors are averaged over."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,48 +93,3 @@ class Trajectories:
     fields: tuple[str, ...]
     truth: Float[Tensor, "trajectory frame field *space"]
     constants: Float[Tensor, "trajectory constant *space"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Errors:
-    """Mean VRMSE over test trajectories and fields.
-
-    Attributes:
-        one_step: from every true frame to the next.
-        rollout: of each step of the roll-out from the first frame.
-    """
-
-    one_step: float
-    rollout: tuple[float, ...]
-
-    def window(self, first: int, last: int) -> float:
-        """Return the mean error of roll-out steps ``first`` to ``last``, both included.
-
-        >>> Errors(one_step=0.1, rollout=(0.1, 0.2, 0.6)).window(1, 2)
-        0.15000000000000002
-        """
-        part = self.rollout[first - 1 : last]
-        return sum(part) / len(part)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """One row of the table.
-
-    Attributes:
-        operator: its name.
-        parameters: as the host counts them; None where there is nothing to train.
-        learning_rate: that it was trained with.
-        seconds: of training alone, without evaluation.
-        losses: mean training loss of each epoch.
-        errors: on the test trajectories.
-        prediction: its roll-out from the first frame of every test trajectory.
-    """
-
-    operator: str
-    errors: Errors
-    prediction: Float[Tensor, "trajectory step field *space"]
-    parameters: int | None = None
-    learning_rate: float | None = None
-    seconds: float | None = None
-    losses: tuple[float, ...] = ()

@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 
-from wavelit_plugin.compare.notebook import finite, write_whole
-from wavelit_plugin.compare.records import WINDOWS, Result
+from wavelit_plugin.compare.runs import DEMO_WINDOWS, mean
+from wavelit_plugin.compare.store import RunRecord
+from wavelit_plugin.files import write_json
 
 _PACKAGES = ("wavelit-plugin", "torch", "neuraloperator", "pdearena", "the_well", "numpy")
 
@@ -35,25 +36,26 @@ def versions() -> dict[str, str | None]:
     return {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}}
 
 
-def as_plain(result: Result) -> dict[str, Any]:
-    """Return a result without its fields, in plain types; an error that overflowed is None."""
+def as_plain(run: RunRecord) -> dict[str, Any]:
+    """Return a run of the demonstration as its file of results has it."""
+    rolled = run.metrics["rollout"]
     return {
-        "operator": result.operator,
-        "parameters": result.parameters,
-        "learning_rate": result.learning_rate,
-        "seconds": result.seconds,
-        "one_step_vrmse": finite(result.errors.one_step),
+        "operator": run.spec.label,
+        "parameters": run.costs.get("parameters"),
+        "learning_rate": run.spec.learning_rate,
+        "seconds": run.costs.get("training_seconds"),
+        "one_step_vrmse": run.metrics["one_step"],
         "rollout_vrmse": {
-            f"{first}-{last}": finite(result.errors.window(first, last)) for first, last in WINDOWS
+            f"{first}-{last}": mean(rolled[first - 1 : last]) for first, last in DEMO_WINDOWS
         },
-        "rollout_vrmse_by_step": [finite(error) for error in result.errors.rollout],
-        "training_loss_by_epoch": [finite(loss) for loss in result.losses],
+        "rollout_vrmse_by_step": rolled,
+        "training_loss_by_epoch": [loss for _, _, loss in run.curve],
     }
 
 
-def write_results(path: Path, facts: Mapping[str, object], results: Sequence[Result]) -> None:
+def write_results(path: Path, facts: Mapping[str, object], runs: Sequence[RunRecord]) -> None:
     """Write JSON, whole or not at all."""
-    write_whole(path, {**facts, "results": [as_plain(result) for result in results]})
+    write_json(path, {**facts, "results": [as_plain(run) for run in runs]})
 
 
 def _version(distribution: str) -> str | None:

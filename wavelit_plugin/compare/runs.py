@@ -1,59 +1,43 @@
 """The records of a comparison on disk: every finished run, and one row an operator.
 
-A folder holds ``plan.json`` (what was asked), ``runs.jsonl`` (one finished run a line) and
-``samples/`` (predicted fields of each run of seed 0). Errors that are not finite are None.
+A folder holds what ``store`` keeps, and in ``samples/`` the predicted fields of each run of seed 0.
+Errors that are not finite are None.
 """
 
 from __future__ import annotations
 
 import math
-import re
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wavelit_plugin.compare.notebook import read_lines, read_whole
-from wavelit_plugin.compare.run_record import RunRecord, Spectrum
+from wavelit_plugin.compare.store import RunRecord, RunSpec, read_plan, read_runs, slug
 from wavelit_plugin.compare.student import student_t
-from wavelit_plugin.errors import DataError
-from wavelit_plugin.files import content_errors
+from wavelit_plugin.data.store import load_tensors, save_tensors
+from wavelit_plugin.files import content_errors, make_folder
 
-__all__ = [
-    "FORMAT",
-    "PLAN",
-    "RUNS",
-    "SAMPLES",
-    "WINDOWS",
-    "Comparison",
-    "Estimate",
-    "Row",
-    "RunRecord",
-    "Spectrum",
-    "best_rate",
-    "estimate",
-    "load_comparison",
-    "rows",
-    "samples_path",
-    "windows_of",
-]
+SAMPLES = "samples"
 
-FORMAT = 1
-PLAN, RUNS, SAMPLES = "plan.json", "runs.jsonl", "samples"
+COMPARISON = "a comparison"
+ADVICE = "make the comparison again, in another folder"
 
 WINDOWS = ((1, 5), (6, 10), (1, 10), (11, 20))
 """Roll-out steps, first and last, that errors are averaged over where there are as many."""
 
+DEMO_WINDOWS = ((1, 5), (6, 10))
+"""Those of the demonstration."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What ``plan.json`` and ``runs.jsonl`` of a folder hold.
+    """What a folder holds.
 
     Attributes:
         plan: the content of ``plan.json``: command, data, budget, batch_size, seeds, match,
             predict, versions, hardware, operators (labels in order), settings (the key), ...
-        runs: the finished runs of these settings, in the order in which they were done.
+        runs: the finished runs of these settings.
     """
 
     plan: Mapping[str, Any]
@@ -92,7 +76,10 @@ class Row:
     An error is None where it was not finite for one of the seeds.
 
     Attributes:
-        label: see RunRecord; so are operator, criterion, width, parameters, flops, peak_bytes.
+        label: the operator's name, with ``:CRITERION`` where it is not the mean squared error.
+        operator, criterion: the same in two.
+        width: that it was built with; None is its native size.
+        parameters: trained numbers, a complex one counts as two.
         trained: whether there is anything to train step by step.
         learning_rate: the best; None where nothing is trained.
         rate_at_edge: whether it is the smallest or the largest of several that were tried.
@@ -105,6 +92,8 @@ class Row:
         windows: by name, such as "1-5", the mean VRMSE of these roll-out steps.
         rollout: mean over the seeds of each step's VRMSE; None for static data.
         steps, training_seconds, step_seconds, inference_seconds: medians over the seeds.
+        peak_bytes: temporary memory of one training step (forward and backward).
+        flops: of one sample forward as torch counts them, FFTs left out.
         runs: the runs at this rate, by seed.
     """
 
@@ -139,19 +128,9 @@ def load_comparison(folder: Path) -> Comparison:
     Raises:
         DataError: no comparison is there, it is of another format, or a file is damaged.
     """
-    path = folder / PLAN
-    if not path.is_file():
-        raise DataError(f"{folder} holds no comparison ({PLAN}); give the --out of wavelit compare")
-    plan = read_whole(path)
-    if plan.get("format") != FORMAT:
-        raise DataError(
-            f"{path} has format {plan.get('format')!r}, this version reads {FORMAT}; make the "
-            "comparison again"
-        )
-    with content_errors(folder, "make the comparison again, in another folder"):
-        runs = [RunRecord.from_plain(line) for line in read_lines(folder / RUNS)]
-        settings = plan["settings"]
-        return Comparison(plan=plan, runs=tuple(run for run in runs if run.settings == settings))
+    plan = read_plan(folder, COMPARISON)
+    with content_errors(folder, ADVICE):
+        return Comparison(plan=plan, runs=read_runs(folder, plan["settings"]))
 
 
 def samples_path(folder: Path, label: str, learning_rate: float | None) -> Path:
@@ -161,9 +140,21 @@ def samples_path(folder: Path, label: str, learning_rate: float | None) -> Path:
     (trajectory, frame, field, *space), frame 0 being the first true one; for static data
     {"fields", "inputs": names, "input", "truth", "prediction"}, each (sample, channel, *space).
     """
-    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", label)
     rate = "" if learning_rate is None else f"@{learning_rate:g}"
-    return folder / SAMPLES / f"{slug}{rate}.pt"
+    return folder / SAMPLES / f"{slug(label)}{rate}.pt"
+
+
+def keep_samples(folder: Path, spec: RunSpec, samples: Mapping[str, Any]) -> None:
+    """Keep the fields of a run, whole or not at all, where ``samples_path`` says."""
+    path = samples_path(folder, spec.label, spec.learning_rate)
+    make_folder(path.parent)
+    save_tensors(dict(samples), path)
+
+
+def load_samples(folder: Path, spec: RunSpec) -> dict[str, Any]:
+    """Return what ``keep_samples`` kept; DataError where it is missing or damaged."""
+    path = samples_path(folder, spec.label, spec.learning_rate)
+    return load_tensors(path, advice="delete it and make the run again")
 
 
 def best_rate(runs: Iterable[RunRecord]) -> float | None:
@@ -171,17 +162,18 @@ def best_rate(runs: Iterable[RunRecord]) -> float | None:
 
     Of equal errors the smaller rate stays, and so it does where all diverged.
     """
-    ordered = sorted(runs, key=lambda run: run.learning_rate or 0.0)
-    return min(ordered, key=lambda run: _or_infinite(run.validation)).learning_rate
+    ordered = sorted(runs, key=_rate)
+    return min(ordered, key=lambda run: _or_infinite(run.metrics["validation"])).spec.learning_rate
 
 
 def rows(comparison: Comparison) -> tuple[Row, ...]:
     """Return one row for each operator of the plan that has finished runs, in its order."""
-    found = []
-    for label in comparison.plan["operators"]:
-        runs = [run for run in comparison.runs if run.label == label]
-        if any(run.seed == 0 for run in runs):
-            found.append(_row(label, runs, comparison.plan.get("rates", {}).get(label, ())))
+    plan, found = comparison.plan, []
+    with content_errors(Path("a record of a run"), ADVICE):
+        for label in plan["operators"]:
+            runs = [run for run in comparison.runs if run.spec.label == label]
+            if any(run.spec.seed == 0 for run in runs):
+                found.append(_row(label, runs, plan))
     return tuple(found)
 
 
@@ -210,69 +202,72 @@ def windows_of(steps: int) -> tuple[tuple[int, int], ...]:
     return fitting if steps >= 10 else (*(w for w in fitting if w[1] < steps), (1, steps))
 
 
-def _row(label: str, runs: Sequence[RunRecord], planned: Sequence[float]) -> Row:
-    firsts = sorted((run for run in runs if run.seed == 0), key=lambda r: r.learning_rate or 0.0)
+def _row(label: str, runs: Sequence[RunRecord], plan: Mapping[str, Any]) -> Row:
+    firsts = sorted((run for run in runs if run.spec.seed == 0), key=_rate)
     rate = best_rate(firsts)
-    best = sorted((run for run in runs if run.learning_rate == rate), key=lambda run: run.seed)
-    tried = tuple((r.learning_rate, r.validation) for r in firsts if r.learning_rate is not None)
-    grid = {*planned, *(value for value, _ in tried)}
-    first = best[0]
+    best = sorted(
+        (run for run in runs if run.spec.learning_rate == rate), key=lambda run: run.spec.seed
+    )
+    tried = tuple(
+        (run.spec.learning_rate, run.metrics["validation"])
+        for run in firsts
+        if run.spec.learning_rate is not None
+    )
+    grid = {*plan.get("rates", {}).get(label, ()), *(value for value, _ in tried)}
+    operator, _, criterion = label.partition(":")
+    found = [run.metrics for run in best]
+    rolled = [each["rollout"] for each in found]
     return Row(
         label=label,
-        operator=first.operator,
-        criterion=first.criterion,
+        operator=operator,
+        criterion=criterion or "mse",
         trained=rate is not None,
-        width=first.width,
-        parameters=first.parameters,
+        width=plan.get("widths", {}).get(label),
         learning_rate=rate,
         rate_at_edge=len(grid) > 1 and rate in {min(grid), max(grid)},
         tried=tried,
         seeds=len(best),
-        diverged=sum(run.diverged for run in best),
-        one_step=estimate([run.one_step for run in best]),
-        relative_l2=estimate([run.relative_l2 for run in best]),
-        fields={n: estimate([r.fields.get(n) for r in best]) for n in first.fields},
-        windows=_windows(best),
-        rollout=_mean_rollout(best),
+        diverged=sum(each["diverged"] for each in found),
+        one_step=estimate([each["one_step"] for each in found]),
+        relative_l2=estimate([each["relative_l2"] for each in found]),
+        fields={n: estimate([each["fields"].get(n) for each in found]) for n in found[0]["fields"]},
+        windows=_windows(rolled),
+        rollout=None if None in rolled else tuple(map(mean, zip(*rolled, strict=True))),
         runs=tuple(best),
-        **_costs(best),
+        **_costs([run.costs for run in best]),
     )
 
 
-def _costs(runs: Sequence[RunRecord]) -> dict[str, Any]:
+def _costs(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the medians over the seeds; what does not depend on the seed is the first's."""
-    steps = [run.step_seconds for run in runs if run.step_seconds is not None]
-    return {
-        "steps": int(statistics.median(run.steps for run in runs)),
-        "training_seconds": statistics.median(run.training_seconds for run in runs),
-        "step_seconds": statistics.median(steps) if steps else None,
-        "inference_seconds": statistics.median(run.inference_seconds for run in runs),
-        "peak_bytes": runs[0].peak_bytes,
-        "flops": runs[0].flops,
+    medians = {
+        name: statistics.median(values)
+        for name in ("steps", "training_seconds", "step_seconds", "inference_seconds")
+        if (values := [costs[name] for costs in found if costs[name] is not None])
     }
+    same = {name: found[0][name] for name in ("parameters", "peak_bytes", "flops")}
+    return {"step_seconds": None, **medians, **same, "steps": int(medians["steps"])}
 
 
-def _windows(runs: Sequence[RunRecord]) -> dict[str, Estimate | None]:
-    rolled = [run.rollout for run in runs if run.rollout is not None]
-    if len(rolled) < len(runs):
+def _windows(rolled: Sequence[Sequence[float | None] | None]) -> dict[str, Estimate | None]:
+    known = [each for each in rolled if each is not None]
+    if len(known) < len(rolled):
         return {}
     return {
-        f"{first}-{last}": estimate([_mean(rollout[first - 1 : last]) for rollout in rolled])
-        for first, last in windows_of(len(rolled[0]))
+        f"{first}-{last}": estimate([mean(each[first - 1 : last]) for each in known])
+        for first, last in windows_of(len(known[0]))
     }
 
 
-def _mean_rollout(runs: Sequence[RunRecord]) -> tuple[float | None, ...] | None:
-    rolled = [run.rollout for run in runs if run.rollout is not None]
-    if len(rolled) < len(runs):
-        return None
-    return tuple(_mean(step) for step in zip(*rolled, strict=True))
-
-
-def _mean(values: Sequence[float | None]) -> float | None:
+def mean(values: Sequence[float | None]) -> float | None:
+    """Return the mean; None where a value is missing."""
     known = [value for value in values if value is not None]
     return statistics.fmean(known) if len(known) == len(values) else None
 
 
 def _or_infinite(value: float | None) -> float:
     return math.inf if value is None else value
+
+
+def _rate(run: RunRecord) -> float:
+    return run.spec.learning_rate or 0.0

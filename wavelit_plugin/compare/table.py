@@ -6,15 +6,16 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wavelit_plugin.compare.records import WINDOWS, Budget, Result
-from wavelit_plugin.compare.runs import Estimate, Row
+from wavelit_plugin.compare.records import Budget
+from wavelit_plugin.compare.runs import DEMO_WINDOWS, Estimate, Row, mean
+from wavelit_plugin.compare.store import RunRecord
 from wavelit_plugin.compare.text_table import TextTable
 
 
-def comparison_table(results: Sequence[Result], budget: Budget) -> TextTable:
+def comparison_table(runs: Sequence[RunRecord], budget: Budget) -> TextTable:
     """Return one row an operator; the lowest error of every column is the best."""
-    windows = (f"VRMSE steps {first}-{last}" for first, last in WINDOWS)
-    errors = [_errors(result) for result in results]
+    windows = (f"VRMSE steps {first}-{last}" for first, last in DEMO_WINDOWS)
+    errors = [_errors(run) for run in runs]
     return TextTable(
         title=f"{budget.steps} steps of batch {budget.batch_size}, seed {budget.seed}",
         columns=(
@@ -22,8 +23,8 @@ def comparison_table(results: Sequence[Result], budget: Budget) -> TextTable:
             *windows,
         ),
         rows=tuple(
-            (result.operator, *_cost(result, budget), *map(_shown, values))
-            for result, values in zip(results, errors, strict=True)
+            (run.spec.label, *_cost(run, budget), *map(_shown, values))
+            for run, values in zip(runs, errors, strict=True)
         ),
         caption="VRMSE: 0 is exact, 1 no better than the field's mean; steps of a roll-out",
         numbers=True,
@@ -88,17 +89,19 @@ def _estimate(value: Estimate | None) -> str:
     return f"{value.mean:.3f}{spread}"
 
 
-def _errors(result: Result) -> tuple[float, ...]:
-    values = (result.errors.one_step, *(result.errors.window(*window) for window in WINDOWS))
-    return tuple(value if math.isfinite(value) else math.inf for value in values)
+def _errors(run: RunRecord) -> tuple[float, ...]:
+    rolled = run.metrics["rollout"]
+    windows = (mean(rolled[first - 1 : last]) for first, last in DEMO_WINDOWS)
+    return tuple(math.inf if v is None else v for v in (run.metrics["one_step"], *windows))
 
 
 def _shown(error: float) -> str:
     return "diverged" if math.isinf(error) else f"{error:.3f}"
 
 
-def _cost(result: Result, budget: Budget) -> tuple[str, str, str]:
-    if result.parameters is None or result.seconds is None:
+def _cost(run: RunRecord, budget: Budget) -> tuple[str, str, str]:
+    if not run.costs:
         return "-", "-", "-"
-    step = 1000 * result.seconds / budget.steps
-    return f"{result.parameters:,}", f"{result.seconds:.1f}", f"{step:.0f}"
+    seconds = run.costs["training_seconds"]
+    step = 1000 * seconds / budget.steps
+    return f"{run.costs['parameters']:,}", f"{seconds:.1f}", f"{step:.0f}"

@@ -1,10 +1,10 @@
-"""From a checkpoint and data to the table of errors: resumable, one trajectory at a time."""
+"""From a checkpoint and data to the table of errors, one trajectory a run."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,23 +14,23 @@ from torch import Tensor
 from wavelit_plugin.compare.evaluation import summary
 from wavelit_plugin.compare.evaluation.bands import Bands
 from wavelit_plugin.compare.evaluation.checkpoints import Model, load_model
-from wavelit_plugin.compare.evaluation.ledger import Found, Ledger
 from wavelit_plugin.compare.evaluation.predictors import MODEL, Predictor, baselines
 from wavelit_plugin.compare.evaluation.request import EvaluationRequest
-from wavelit_plugin.compare.evaluation.scores import Ruler, measure
+from wavelit_plugin.compare.evaluation.scores import Ruler, Scores, measure
 from wavelit_plugin.compare.evaluation.shown import Shown, read_shown, write_shown
 from wavelit_plugin.compare.evaluation.summary import Row
 from wavelit_plugin.compare.evaluation.trajectories import checked_trajectories, rollout_steps
 from wavelit_plugin.compare.grid_data import facts
-from wavelit_plugin.compare.notebook import write_whole
 from wavelit_plugin.compare.results import hardware, versions
 from wavelit_plugin.compare.shells import Shells
+from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore, clear, planning
 from wavelit_plugin.data.readers import GridData, read_grid_data
 from wavelit_plugin.data.records import Trajectories
-from wavelit_plugin.files import locked, write_file
+from wavelit_plugin.files import write_file, write_json
 
 TABLE, SUMMARY = "errors.csv", "summary.json"
-FORMAT = 1
+Found = Mapping[str, Scores]
+"""The scores of each predictor on a trajectory."""
 
 Watch = Callable[[int, int, str], None]
 """Progress: ``watch(done, total, what)``."""
@@ -97,39 +97,51 @@ class _Task:
 def evaluate_model(request: EvaluationRequest, watch: Watch) -> Evaluation:
     """Evaluate a checkpoint on test trajectories; finished trajectories are kept and not repeated.
 
+    Several processes with the same request share the trajectories.
+
     Raises:
         DataError: the data or the checkpoint are damaged or do not go together, or NaN in them.
         ConfigError: frames, steps or constants that do not go together, or a folder that holds
-            another evaluation or is being written to by another process.
+            another evaluation.
     """
     data = read_grid_data(request.data)
     test = checked_trajectories(data, request.data)
     model = load_model(request, data)
     steps = rollout_steps(test, model.frames, request.steps)
     task = _Task(request=request, data=data, test=test, model=model, steps=steps)
-    with locked(request.out):
-        plan = _plan(task)
-        ledger = Ledger(request.out, plan, overwrite=request.overwrite)
-        _measure_all(task, ledger, watch)
-        found = ledger.read()
-        return _written(task, plan, [found[number] for number in range(len(test.fields))])
+    with planning(request.out):
+        if request.overwrite:
+            clear(request.out)
+        advice = "use another folder, or --overwrite to start again"
+        store = RunStore(request.out, _settings(task), what="an evaluation", advice=advice)
+        store.write_plan({"hardware": hardware(request.device), "versions": versions()})
+    return _written(task, store.plan, _measure_all(task, store, watch))
 
 
-def _measure_all(task: _Task, ledger: Ledger, watch: Watch) -> None:
-    done, total = ledger.read(), len(task.test.fields)
-    predictors, ruler = task.predictors, task.ruler
-    for number in range(total):
-        watch(number, total, "trajectories")
-        if number in done:
-            continue
+def _measure_all(task: _Task, store: RunStore, watch: Watch) -> list[Found]:
+    total, predictors, ruler = len(task.test.fields), task.predictors, task.ruler
+    numbers = {RunSpec(label=f"trajectory {number}"): number for number in range(total)}
+
+    def missing(done: Sequence[RunRecord]) -> list[RunSpec]:
+        finished = {run.spec for run in done}
+        return [spec for spec in numbers if spec not in finished]
+
+    def do(spec: RunSpec) -> RunRecord:
+        watch(len(store.records()), total, "trajectories")
+        number = numbers[spec]
         truth, constants = (
             part[number].to(task.request.device) for part in (task.test.fields, task.test.constants)
         )
         measured = {one.name: measure(one, truth, constants, ruler) for one in predictors}
         if number == 0:
             write_shown(task.request.out, measured[MODEL][1])
-        ledger.append(number, {name: scores for name, (scores, _) in measured.items()})
+        plain = {name: scores.as_plain() for name, (scores, _) in measured.items()}
+        return RunRecord(spec=spec, metrics=plain)
+
+    runs = {run.spec: run for run in store.work(missing, do)}
     watch(total, total, "trajectories")
+    every = [runs[spec].metrics for spec in numbers]
+    return [{n: Scores.from_plain(values) for n, values in one.items()} for one in every]
 
 
 def _written(task: _Task, plan: dict[str, Any], found: Sequence[Found]) -> Evaluation:
@@ -138,7 +150,7 @@ def _written(task: _Task, plan: dict[str, Any], found: Sequence[Found]) -> Evalu
     record = {**plan, "rows": summary.as_plain(table), "rollout_vrmse_by_step": growth}
     out, first = task.request.out, task.model.frames
     truth = task.test.fields[0, first : first + task.steps]
-    write_whole(out / SUMMARY, record)
+    write_json(out / SUMMARY, record)
     return Evaluation(
         plan=plan,
         rows=table,
@@ -149,10 +161,10 @@ def _written(task: _Task, plan: dict[str, Any], found: Sequence[Found]) -> Evalu
     )
 
 
-def _plan(task: _Task) -> dict[str, Any]:
+def _settings(task: _Task) -> dict[str, Any]:
+    """Return what the numbers depend on."""
     request = task.request
     return {
-        "format": FORMAT,
         "checkpoint": {
             "name": request.checkpoint.name,
             "format": task.model.format,
@@ -166,8 +178,6 @@ def _plan(task: _Task) -> dict[str, Any]:
         "frames": task.model.frames,
         "steps": task.steps,
         "predictors": [predictor.name for predictor in task.predictors],
-        "hardware": hardware(request.device),
-        "versions": versions(),
     }
 
 

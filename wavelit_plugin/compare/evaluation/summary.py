@@ -15,7 +15,7 @@ from torch import Tensor
 
 from wavelit_plugin.compare.evaluation.bands import BANDS
 from wavelit_plugin.compare.evaluation.scores import Scores
-from wavelit_plugin.compare.notebook import finite
+from wavelit_plugin.files import finite
 
 WINDOWS = ((1, 5), (6, 12), (13, 30), (21, 60))
 """Roll-out steps, first and last, both included, that errors are averaged over."""

@@ -15,7 +15,7 @@ def rows_table(plan: Mapping[str, Any], rows: Sequence[Row]) -> TextTable:
     """Return the VRMSE of every predictor, and of the model field by field.
 
     Args:
-        plan: the content of ``evaluation.json``.
+        plan: the content of ``plan.json``.
         rows: of that evaluation.
     """
     vrmse = [row for row in rows if row.measure == VRMSE]

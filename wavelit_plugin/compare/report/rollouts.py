@@ -61,7 +61,7 @@ def rollout_pictures(scene: Scene) -> list[Picture]:
 def _draw(ax: Axes, row: Row, scene: Scene) -> Tag:
     look, mean = scene.looks[row.label], _known(row.rollout or ())
     steps = range(1, len(mean) + 1)
-    seeds = [_known(run.rollout or ()) for run in row.runs]
+    seeds = [_known(run.metrics["rollout"] or ()) for run in row.runs]
     if len(seeds) > 1:
         columns = list(zip(*seeds, strict=False))[: len(mean)]
         bounds = [min(c) for c in columns], [max(c) for c in columns]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wavelit_plugin.compare.report.canvas import (
     Picture,
@@ -19,7 +19,6 @@ from wavelit_plugin.compare.report.wave_numbers import (
     draw_truth,
     set_wave_axes,
 )
-from wavelit_plugin.compare.runs import Spectrum
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,7 +35,8 @@ _ERROR = (
 
 def spectrum_pictures(scene: Scene) -> list[Picture]:
     """Return energy and relative error by wave number, where spectra were measured."""
-    found = {row.label: run for row in scene.order if (run := row.runs[0].spectrum) is not None}
+    spectra = {row.label: row.runs[0].metrics["spectrum"] for row in scene.order}
+    found = {label: spectrum for label, spectrum in spectra.items() if spectrum is not None}
     if not found:
         return []
     truth = _points(next(iter(found.values())), "truth")
@@ -80,13 +80,13 @@ def _draw(ax: Axes, line: Points, label: str, scene: Scene) -> Tag:
     return Tag(text=scene.shortened[label], x=x, y=y, colour=look.colour, bold=look.bold)
 
 
-def _points(spectrum: Spectrum, name: str) -> Points:
+def _points(spectrum: Mapping[str, Any], name: str) -> Points:
     """What can be shown on logarithmic axes: the mean of the field, wave number 0, cannot."""
-    pairs = zip(spectrum.wavenumber, getattr(spectrum, name), strict=True)
+    pairs = zip(spectrum["wavenumber"], spectrum[name], strict=True)
     return [(x, y) for x, y in pairs if x > 0 and y]
 
 
-def _relative_error(spectrum: Spectrum) -> Points:
+def _relative_error(spectrum: Mapping[str, Any]) -> Points:
     truth = dict(_points(spectrum, "truth"))
     least = FLOOR * max(truth.values(), default=0.0)
     errors = _points(spectrum, "error")

@@ -10,16 +10,39 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from wavelit_plugin.compare.notebook import write_whole
 from wavelit_plugin.compare.runs import Estimate, estimate
-from wavelit_plugin.compare.transfer.ledger import CellLine
 from wavelit_plugin.compare.transfer.request import BESPOKE, COLUMNS
-from wavelit_plugin.files import write_file
+from wavelit_plugin.files import write_file, write_json
 
 JSON, CSV = "transfer.json", "transfer.csv"
 
 WINDOW = 10
 """Roll-out steps that errors are averaged over, or fewer where a data set has fewer."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One number of the matrix, of one seed.
+
+    Attributes:
+        data_set: that was predicted.
+        column: of the matrix.
+        seed: of the training.
+        own_steps: steps on this data set, in all trainings that led to the model.
+        other_steps: steps on other data sets.
+        one_step: VRMSE, mean over samples and fields; None where it is not finite or not known.
+        rollout: VRMSE of each roll-out step, mean over trajectories and fields.
+        note: why there is no number; empty where there is.
+    """
+
+    data_set: str
+    column: str
+    seed: int
+    own_steps: int = 0
+    other_steps: int = 0
+    one_step: float | None = None
+    rollout: tuple[float | None, ...] = ()
+    note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +106,7 @@ class Matrix:
         }
 
 
-def matrix_of(plan: Mapping[str, Any], lines: Sequence[CellLine]) -> Matrix:
+def matrix_of(plan: Mapping[str, Any], lines: Sequence[Cell]) -> Matrix:
     """Return the matrix of the cells that are done."""
     present = {line.column for line in lines}
     columns = tuple(name for name in COLUMNS if name in present)
@@ -109,11 +132,11 @@ def matrix_of(plan: Mapping[str, Any], lines: Sequence[CellLine]) -> Matrix:
 
 def write_matrix(matrix: Matrix, folder: Path) -> tuple[Path, ...]:
     """Write JSON and CSV, each whole or not at all; return where."""
-    write_whole(folder / JSON, matrix.as_plain())
+    write_json(folder / JSON, matrix.as_plain())
     return folder / JSON, write_file(folder / CSV, _as_csv(matrix))
 
 
-def _entry(lines: Sequence[CellLine], bespoke: Sequence[CellLine], last: int) -> Entry:
+def _entry(lines: Sequence[Cell], bespoke: Sequence[Cell], last: int) -> Entry:
     one, rolled = _one_step(lines), _rollout(lines, last)
     return Entry(
         data_set=lines[0].data_set,
@@ -128,11 +151,11 @@ def _entry(lines: Sequence[CellLine], bespoke: Sequence[CellLine], last: int) ->
     )
 
 
-def _one_step(lines: Sequence[CellLine]) -> Estimate | None:
+def _one_step(lines: Sequence[Cell]) -> Estimate | None:
     return estimate([line.one_step for line in lines])
 
 
-def _rollout(lines: Sequence[CellLine], last: int) -> Estimate | None:
+def _rollout(lines: Sequence[Cell], last: int) -> Estimate | None:
     return estimate([_mean(line.rollout[:last]) for line in lines])
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wavelit_plugin.compare.contestants import MSE, Contestant, Loss, criterion_of
+from wavelit_plugin.compare.batches import Batches, PerturbedBatches, PlainBatches
+from wavelit_plugin.compare.contestants import Contestant, Loss, criterion_of
 from wavelit_plugin.compare.cost import forward_flops, inference_seconds, step_bytes
 from wavelit_plugin.compare.grid_data import Target, predecessors, task_of, units_of
-from wavelit_plugin.compare.lessons import AsTheyAre, Moved
 from wavelit_plugin.compare.matching import parameter_count
 from wavelit_plugin.compare.measure import (
     one_step_errors,
@@ -23,10 +23,9 @@ from wavelit_plugin.compare.measure import (
     samples,
     validation_error,
 )
-from wavelit_plugin.compare.plan import Job
 from wavelit_plugin.compare.records import Step
 from wavelit_plugin.compare.request import PLAIN, Recipe, Spend
-from wavelit_plugin.compare.run_record import RunRecord
+from wavelit_plugin.compare.store import RunRecord, RunSpec
 from wavelit_plugin.compare.training import Report, Trained, Training, step_seconds, train
 from wavelit_plugin.data.readers import GridData
 from wavelit_plugin.errors import ConfigError
@@ -38,15 +37,7 @@ Samples = Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Done:
-    """A finished run, and the fields to show where it was one of seed 0 that did not diverge."""
-
-    record: RunRecord
-    samples: Samples | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Learner:
+class TrainedModel:
     """A model after its training.
 
     Attributes:
@@ -62,7 +53,7 @@ class Learner:
     trained: Trained
 
 
-class Study:
+class Experiment:
     """Data on the device, and what all runs have in common.
 
     Args:
@@ -71,7 +62,6 @@ class Study:
         spend: the budget of a training.
         batch_size: samples a step.
         device: where to train.
-        settings: key of the comparison.
         recipe: options of the training and of roll-outs.
 
     Raises:
@@ -86,10 +76,9 @@ class Study:
         spend: Spend,
         batch_size: int,
         device: str,
-        settings: str,
         recipe: Recipe = PLAIN,
     ) -> None:
-        self.data, self.task, self.settings = data, task_of(data), settings
+        self.data, self.task = data, task_of(data)
         self.spend, self.batch_size, self.device = spend, batch_size, device
         self.recipe, self._earlier = recipe, _checked(recipe, data)
         self.units = units_of(data, target, device)
@@ -100,44 +89,41 @@ class Study:
         self.y = self.units.encode_target(x, y)
         self._state = y
 
-    def run(self, contestant: Contestant, width: int | None, job: Job, report: Report) -> Done:
-        """Do one run; the numbers depend on the job and the settings alone."""
-        began = time.perf_counter()
-        learner = self.learn(contestant, width, job, report)
-        trained = learner.trained
-        found = self._errors(learner.step, job, diverged=trained.diverged)
-        shown = found.pop("samples")
-        record = RunRecord(
-            operator=contestant.record.name,
-            label=contestant.label,
-            criterion=contestant.criterion if contestant.record.trains else MSE,
-            learning_rate=job.learning_rate,
-            seed=job.seed,
-            width=width,
-            steps=trained.steps,
-            training_seconds=trained.seconds,
-            step_seconds=trained.step_seconds,
-            curve=trained.curve,
-            **found,
-            **self._costs(contestant.record, learner.model, learner.loss),
-            run_seconds=time.perf_counter() - began,
-            settings=self.settings,
-        )
-        return Done(record=record, samples=shown)
+    def run(
+        self, contestant: Contestant, width: int | None, spec: RunSpec, report: Report
+    ) -> tuple[RunRecord, Samples | None]:
+        """Do one run; the numbers depend on the specification and the settings alone.
 
-    def learn(self, contestant: Contestant, width: int | None, job: Job, report: Report) -> Learner:
-        """Build and train; the weights depend on the job and the settings alone."""
-        torch.manual_seed(job.seed)
+        Also returned are the fields to show, of a run of seed 0 that did not diverge.
+        """
+        began = time.perf_counter()
+        fitted = self.learn(contestant, width, spec, report)
+        trained = fitted.trained
+        metrics, shown = self._errors(fitted.step, spec, diverged=trained.diverged)
+        costs = {
+            "steps": trained.steps,
+            "training_seconds": trained.seconds,
+            "step_seconds": trained.step_seconds,
+            **self._costs(contestant.record, fitted.model, fitted.loss),
+            "run_seconds": time.perf_counter() - began,
+        }
+        return RunRecord(spec=spec, metrics=metrics, costs=costs, curve=trained.curve), shown
+
+    def learn(
+        self, contestant: Contestant, width: int | None, spec: RunSpec, report: Report
+    ) -> TrainedModel:
+        """Build and train; the weights depend on the specification and the settings alone."""
+        torch.manual_seed(spec.seed)
         model = contestant.record.build(self.task, width).to(self.device)
         loss = self._loss(contestant)
-        trained = self._train(contestant.record, model, loss, job, report)
+        trained = self._train(contestant.record, model, loss, spec, report)
         model.eval()
         units = self.units if contestant.record.trains else self.base
 
         def step(x: Tensor) -> Tensor:
             return units.decode(x, model(units.encode(x)))
 
-        return Learner(model=model, step=step, loss=loss, trained=trained)
+        return TrainedModel(model=model, step=step, loss=loss, trained=trained)
 
     def step_seconds(self, record: OperatorRecord, width: int | None) -> float:
         """Return the time of a training step of an operator."""
@@ -154,23 +140,35 @@ class Study:
         return self.x[: self.batch_size], self.y[: self.batch_size]
 
     def _train(
-        self, record: OperatorRecord, model: nn.Module, loss: Loss, job: Job, report: Report
+        self, record: OperatorRecord, model: nn.Module, loss: Loss, spec: RunSpec, report: Report
     ) -> Trained:
-        if job.learning_rate is None:
+        if spec.learning_rate is None:
             return self._fit(record, model)
         how = Training(
             spend=self.spend,
-            batch_size=self.batch_size,
-            learning_rate=job.learning_rate,
-            seed=job.seed,
+            learning_rate=spec.learning_rate,
             fine_tuning=self.recipe.push_forward,
         )
         fit = record.fit
         prepare = None if fit is None else lambda: fit(model, self.x, self.y)
-        lessons = self._moved(model, job.seed) if self.recipe.trains else None
+        batches = self._batches(model, loss, spec.seed)
         self._warm_up(model, loss)
-        given = (model, self.x, self.y, loss, how)
-        return train(*given, prepare=prepare, lessons=lessons, report=report)
+        return train(model, batches, how, prepare=prepare, report=report)
+
+    def _batches(self, model: nn.Module, loss: Loss, seed: int) -> Batches:
+        samples = (self.x, self.y, loss)
+        if not self.recipe.trains:
+            return PlainBatches(*samples, batch_size=self.batch_size, seed=seed)
+        return PerturbedBatches(
+            *samples,
+            batch_size=self.batch_size,
+            seed=seed,
+            earlier=self._earlier,
+            units=self.units,
+            recipe=self.recipe,
+            boundary=self.task.boundary,
+            model=model,
+        )
 
     def _warm_up(self, model: nn.Module, loss: Loss) -> None:
         """Train a copy for some steps: what a GPU does once in a process is in no budget."""
@@ -178,17 +176,6 @@ class Study:
             return
         with torch.random.fork_rng(devices=[self.device]):
             step_seconds(copy.deepcopy(model), *self._batch(), copy.deepcopy(loss), repeats=1)
-
-    def _moved(self, model: nn.Module, seed: int) -> Moved:
-        return Moved(
-            AsTheyAre(self.x, self.y),
-            self._earlier,
-            units=self.units,
-            recipe=self.recipe,
-            boundary=self.task.boundary,
-            model=model,
-            seed=seed,
-        )
 
     def _fit(self, record: OperatorRecord, model: nn.Module) -> Trained:
         """Fit in closed form what predicts states."""
@@ -205,28 +192,21 @@ class Study:
             return step
         return cycle_shift(step, boundary=self.task.boundary, cell=self.recipe.cycle_shift)
 
-    def _errors(self, step: Step, job: Job, *, diverged: bool) -> dict[str, Any]:
+    def _errors(
+        self, step: Step, spec: RunSpec, *, diverged: bool
+    ) -> tuple[dict[str, Any], Samples | None]:
         test = rolled_trajectories(self.data)
         validation = None if diverged else validation_error(step, self.data.valid, self.device)
         if validation is None:
-            return _nothing(self.data, test is not None)
+            return _nothing(self.data, test is not None), None
         one = one_step_errors(step, self.data, self.base.encode_state, device=self.device)
         rollout, rolled = (
             (None, None)
             if test is None
             else roll_out(step, test, self.device, wrapped=self.wrapped)
         )
-        shown = samples(step, self.data, rolled, device=self.device) if job.seed == 0 else None
-        return {
-            "validation": validation,
-            "one_step": one.one_step,
-            "relative_l2": one.relative_l2,
-            "fields": one.fields,
-            "rollout": rollout,
-            "spectrum": one.spectrum,
-            "diverged": False,
-            "samples": shown,
-        }
+        shown = samples(step, self.data, rolled, device=self.device) if spec.seed == 0 else None
+        return {"validation": validation, **one, "rollout": rollout, "diverged": False}, shown
 
     def _costs(self, record: OperatorRecord, model: nn.Module, loss: Loss) -> dict[str, Any]:
         x, y = self._batch()
@@ -268,5 +248,4 @@ def _nothing(data: GridData, rolls_out: bool) -> dict[str, Any]:
         "rollout": (None,) * (frames - 1) if rolls_out else None,
         "spectrum": None,
         "diverged": True,
-        "samples": None,
     }

@@ -22,7 +22,7 @@ _MEASURED = 8  # samples at once
 
 
 @dataclass(frozen=True, kw_only=True)
-class Subject:
+class TransferDataset:
     """One data set.
 
     Attributes:
@@ -81,9 +81,9 @@ class Subject:
         joint.fit_statistics(self.name, zip(*pairs, strict=True))
 
 
-def read_subjects(
+def read_datasets(
     paths: Sequence[Path], device: str, *, stream: bool = False
-) -> tuple[Subject, ...]:
+) -> tuple[TransferDataset, ...]:
     """Read all data sets in these folders.
 
     Args:
@@ -98,42 +98,44 @@ def read_subjects(
     """
     places = [place for path in paths for place in _places(path)]
     found = [_streamed(place, device) if stream else _in_memory(place, device) for place in places]
-    _check_together([subject.data for subject in found])
+    _check_together([one.data for one in found])
     return tuple(found)
 
 
-def as_subject(
+def as_dataset(
     data: GridData, device: str, *, count: int, read: Callable[[Tensor], Pairs]
-) -> Subject:
+) -> TransferDataset:
     """Measure the units of a data set."""
     change = relative_change(data) if data.continues else None
     target: Target = "change" if change is not None and change < 1 else "state"
     units = units_of(data, target, device)
-    return Subject(data=data, units=units, target=target, count=count, read=read, device=device)
+    return TransferDataset(
+        data=data, units=units, target=target, count=count, read=read, device=device
+    )
 
 
-def held(data: GridData, device: str) -> Subject:
+def held(data: GridData, device: str) -> TransferDataset:
     """Return a data set whose pairs are kept on the device."""
     kept = Pairs(*(part.to(device) for part in data.train))
 
     def read(index: Tensor) -> Pairs:
         return Pairs(*(part.index_select(0, index.to(device)) for part in kept))
 
-    return as_subject(data, device, count=len(kept.x), read=read)
+    return as_dataset(data, device, count=len(kept.x), read=read)
 
 
-def _in_memory(place: Path, device: str) -> Subject:
+def _in_memory(place: Path, device: str) -> TransferDataset:
     return held(read_grid_data(place), device)
 
 
-def _streamed(place: Path, device: str) -> Subject:
+def _streamed(place: Path, device: str) -> TransferDataset:
     if place.name not in THE_WELL.names(place if place.is_dir() else place.parent):
         raise ConfigError(
             f"{place} is no data set of The Well's format, and others cannot be streamed; leave "
             "--stream out"
         )
     train = StreamedPairs(place, "train")
-    return as_subject(
+    return as_dataset(
         sample_of(place, train),
         device,
         count=len(train),

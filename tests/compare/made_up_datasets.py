@@ -2,7 +2,7 @@
 
 import torch
 
-from wavelit_plugin.compare.transfer.subjects import Subject, held
+from wavelit_plugin.compare.transfer.datasets import TransferDataset, held
 from wavelit_plugin.data.readers import GridData, Pairs
 from wavelit_plugin.data.readers.base import continued
 from wavelit_plugin.data.records import Trajectories
@@ -44,7 +44,7 @@ def made_up(
     )
 
 
-def subject(name: str = "waves", **how: object) -> Subject:
+def dataset(name: str = "waves", **how: object) -> TransferDataset:
     return held(made_up(name, **how), "cpu")  # type: ignore[arg-type]
 
 
