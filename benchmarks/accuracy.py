@@ -34,7 +34,7 @@ from wavelit_plugin.compare.demo import load_test
 from wavelit_plugin.compare.evaluate import evaluate, persistence
 from wavelit_plugin.compare.records import Errors, Trajectories
 from wavelit_plugin.data import DataRequest, make_dataset
-from wavelit_plugin.hosts import neuraloperator_training as host
+from wavelit_plugin.hosts.neuraloperator import training as host
 
 Record = dict[str, Any]
 Measure = Callable[[Rival, float, int], Record]

@@ -95,7 +95,7 @@ def test_what_neuraloperator_itself_writes(
     tmp_path: Path, waves: Path, wave_data: GridData
 ) -> None:
     pytest.importorskip("neuralop")
-    from wavelit_plugin.hosts.neuraloperator_models import WaveLiTOperator
+    from wavelit_plugin.hosts.neuraloperator.model import WaveLiTOperator
 
     layout = {"fields": 3, "constants": 2}
     made = WaveLiTOperator(5, 3, layout=layout, **KNOBS).eval()

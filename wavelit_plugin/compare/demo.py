@@ -115,7 +115,7 @@ def run_demo(request: DemoRequest, watch: Watch, *, command: Sequence[str] = ())
 
 
 def _run(request: DemoRequest, watch: Watch, command: Sequence[str]) -> DemoReport:
-    from wavelit_plugin.hosts.neuraloperator_training import load_pairs
+    from wavelit_plugin.hosts.neuraloperator.training import load_pairs
 
     made = make_dataset(request.data(), lambda done, total, what: watch(done, total, what, ""))
     pairs = load_pairs(
@@ -138,7 +138,7 @@ def check_host(operators: Sequence[Operator]) -> None:
 
     activate()
     try:
-        from wavelit_plugin.hosts.neuraloperator_training import knows_model
+        from wavelit_plugin.hosts.neuraloperator.training import knows_model
     except ModuleNotFoundError as error:
         if error.name not in _HOST_PACKAGES:
             raise  # installed but broken: its own error says more

@@ -12,7 +12,7 @@ from wavelit_plugin.compare.evaluate import evaluate, persistence
 from wavelit_plugin.compare.records import Budget, Operator, Result, Trajectories, Watch
 
 if TYPE_CHECKING:
-    from wavelit_plugin.hosts.neuraloperator_training import Pairs
+    from wavelit_plugin.hosts.neuraloperator.training import Pairs
 
 PERSISTENCE = "persistence"
 
@@ -48,7 +48,7 @@ def train_and_measure(
     watch: Watch,
 ) -> Result:
     """Return the row of one operator: build by name, train, roll out."""
-    from wavelit_plugin.hosts import neuraloperator_training as host
+    from wavelit_plugin.hosts.neuraloperator import training as host
 
     torch.manual_seed(budget.seed)
     model = host.build_model(operator.arch, pairs, operator.options)

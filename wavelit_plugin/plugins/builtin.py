@@ -16,9 +16,9 @@ from wavelit_plugin.plugins.wavelit_operators import preset_operators, preset_su
 
 # by name, as hosts are in the layer above; none of them imports its host before it is asked to
 _HOSTS = (
-    "wavelit_plugin.hosts.neuraloperator_operators",
-    "wavelit_plugin.hosts.pdearena_operators",
-    "wavelit_plugin.hosts.the_well_operators",
+    "wavelit_plugin.hosts.neuraloperator.operators",
+    "wavelit_plugin.hosts.pdearena.operators",
+    "wavelit_plugin.hosts.the_well.operators",
 )
 
 

@@ -13,7 +13,7 @@ from wavelit_plugin.compare.evaluation.checkpoints.tensors import fill, is_torch
 from wavelit_plugin.compare.evaluation.request import EvaluationRequest
 from wavelit_plugin.data.readers import GridData
 from wavelit_plugin.errors import ConfigError, DataError
-from wavelit_plugin.hosts.pdearena import MAXWELL
+from wavelit_plugin.hosts.pdearena.model import MAXWELL
 from wavelit_plugin.model import PRESETS, ChannelLayout, WaveLiT, WaveLiTConfig
 
 _NAME = "pdearena"

@@ -1,0 +1,1 @@
+"""neuraloperator 2.x."""
