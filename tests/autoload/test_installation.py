@@ -101,7 +101,7 @@ def check_works(programs: Path, where: Path, folder: Path) -> None:
     models, paths, entries = json.loads(printed)
     assert {"wavelit", "wavelit-1m", "wavelit-4m", "wavelit-10m", "fno"} <= set(models)
     assert [path for path in paths if not Path(path).is_relative_to(where)] == []
-    assert str(where / "hosts" / "neuraloperator_models.py") in paths
+    assert str(where / "hosts" / "neuraloperator" / "model.py") in paths
     assert entries == ["wavelit_plugin:watch_hosts"]
     snippets = run([programs / "wavelit", "config", "neuraloperator"], empty)
     assert "waveliT" in snippets

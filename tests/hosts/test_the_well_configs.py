@@ -13,8 +13,8 @@ import yaml
 
 from wavelit_plugin.cli.snippets import config_root, snippets
 from wavelit_plugin.data import PROBLEMS
-from wavelit_plugin.data.writers.the_well import LAYOUTS
 from wavelit_plugin.hosts.the_well.model import WaveLiTModel
+from wavelit_plugin.hosts.the_well.writer import LAYOUTS
 from wavelit_plugin.model import WaveLiTConfig
 
 ROOT = config_root() / "the_well"

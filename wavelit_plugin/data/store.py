@@ -16,9 +16,9 @@ from uuid import uuid4
 
 import torch
 
-from wavelit_plugin.data.records import Trajectories
 from wavelit_plugin.errors import DataError
 from wavelit_plugin.files import disk_errors, make_folder, whole
+from wavelit_plugin.plugins.datasets import Trajectories
 
 _MARKER = "publishing"
 

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from wavelit_plugin.autoload.records import HostStatus
 from wavelit_plugin.autoload.watch import WATCH
-from wavelit_plugin.plugins.manager import criteria, find_criterion, hosts, models, operators
+from wavelit_plugin.plugins.manager import (
+    criteria,
+    find_criterion,
+    find_writer,
+    hosts,
+    models,
+    operators,
+    readers,
+    writers,
+)
 
 __all__ = [
     "activate",
     "criteria",
     "deactivate",
     "find_criterion",
+    "find_writer",
     "hosts",
     "models",
     "operators",
+    "readers",
     "report",
+    "writers",
 ]
 
 

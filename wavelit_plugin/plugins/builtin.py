@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from importlib import import_module
 
 from torch import nn
 
@@ -13,13 +12,6 @@ from wavelit_plugin.plugins.baselines import BASELINES
 from wavelit_plugin.plugins.specs import hookimpl
 from wavelit_plugin.plugins.types import CriterionRecord, ModelRecord, OperatorRecord
 from wavelit_plugin.plugins.wavelit_operators import preset_operators, preset_summary
-
-# by name, as hosts are in the layer above; none of them imports its host before it is asked to
-_HOSTS = (
-    "wavelit_plugin.hosts.neuraloperator.operators",
-    "wavelit_plugin.hosts.pdearena.operators",
-    "wavelit_plugin.hosts.the_well.operators",
-)
 
 
 @hookimpl
@@ -41,9 +33,8 @@ def wavelit_criteria() -> list[CriterionRecord]:
 
 @hookimpl
 def wavelit_operators() -> list[OperatorRecord]:
-    """Our presets, the baselines, and the operators of the hosts that we know."""
-    theirs = [record for module in _HOSTS for record in import_module(module).OPERATORS]
-    return [*preset_operators(), *BASELINES, *theirs]
+    """Our presets, and the baselines."""
+    return [*preset_operators(), *BASELINES]
 
 
 def _preset(name: str, *, in_channels: int, out_channels: int, **knobs: object) -> nn.Module:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-
-from torch import Tensor, nn
+from typing import TYPE_CHECKING
 
 from wavelit_plugin.autoload.records import HostRecord
+
+if TYPE_CHECKING:  # a hook is also asked where nothing is to be computed
+    from torch import Tensor, nn
 
 __all__ = ["CriterionRecord", "GridTask", "HostRecord", "ModelRecord", "OperatorRecord"]
 

@@ -26,8 +26,8 @@ from wavelit_plugin.compare.notebook import write_whole
 from wavelit_plugin.compare.results import hardware, versions
 from wavelit_plugin.compare.shells import Shells
 from wavelit_plugin.data.readers import GridData, read_grid_data
-from wavelit_plugin.data.records import Trajectories
 from wavelit_plugin.files import locked, write_file
+from wavelit_plugin.plugins.datasets import Trajectories
 
 TABLE, SUMMARY = "errors.csv", "summary.json"
 FORMAT = 1

@@ -1,1 +1,35 @@
 """neuraloperator 2.x."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wavelit_plugin.plugins.specs import hookimpl
+
+if TYPE_CHECKING:
+    from wavelit_plugin.plugins.datasets import Reader, Writer
+    from wavelit_plugin.plugins.types import OperatorRecord
+
+
+@hookimpl
+def wavelit_operators() -> list[OperatorRecord]:
+    """Its operators that take grid data."""
+    from wavelit_plugin.hosts.neuraloperator.operators import OPERATORS
+
+    return list(OPERATORS)
+
+
+@hookimpl
+def wavelit_readers() -> list[Reader]:
+    """One reader of its files."""
+    from wavelit_plugin.hosts.neuraloperator.reader import READER
+
+    return [READER]
+
+
+@hookimpl
+def wavelit_writers() -> list[Writer]:
+    """One writer into its files."""
+    from wavelit_plugin.hosts.neuraloperator.writer import WRITER
+
+    return [WRITER]

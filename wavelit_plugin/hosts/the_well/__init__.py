@@ -1,6 +1,15 @@
 """The Well 1.2."""
 
+from __future__ import annotations
+
 from importlib import import_module
+from typing import TYPE_CHECKING
+
+from wavelit_plugin.plugins.specs import hookimpl
+
+if TYPE_CHECKING:
+    from wavelit_plugin.plugins.datasets import Reader, Writer
+    from wavelit_plugin.plugins.types import OperatorRecord
 
 _NAMES = {"WaveLiTModel": "model", "WaveletMetric": "model", "FiniteSamples": "samples"}
 
@@ -9,3 +18,27 @@ def __getattr__(name: str) -> object:  # what configurations name is loaded when
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+
+
+@hookimpl
+def wavelit_operators() -> list[OperatorRecord]:
+    """Its operators that take grid data."""
+    from wavelit_plugin.hosts.the_well.operators import OPERATORS
+
+    return list(OPERATORS)
+
+
+@hookimpl
+def wavelit_readers() -> list[Reader]:
+    """One reader of its files."""
+    from wavelit_plugin.hosts.the_well.reader import READER
+
+    return [READER]
+
+
+@hookimpl
+def wavelit_writers() -> list[Writer]:
+    """One writer into its files."""
+    from wavelit_plugin.hosts.the_well.writer import WRITER
+
+    return [WRITER]
