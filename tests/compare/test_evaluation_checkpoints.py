@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from wavelit_plugin.compare.evaluation.checkpoints import load_model, the_well
-from wavelit_plugin.compare.evaluation.checkpoints.units import in_physical_units
+from wavelit_plugin.compare.evaluation.checkpoints import in_physical_units, load_model
 from wavelit_plugin.compare.evaluation.request import EvaluationRequest
 from wavelit_plugin.data.readers import GridData
 from wavelit_plugin.errors import ConfigError, DataError
+from wavelit_plugin.hosts.the_well import checkpoint as the_well
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
 
 KNOBS: dict[str, Any] = {"width": 8, "heads": 1, "depth": 1, "levels": 1}

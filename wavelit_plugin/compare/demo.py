@@ -12,9 +12,8 @@ from wavelit_plugin.compare.records import Budget, Operator, Result, Trajectorie
 from wavelit_plugin.compare.results import as_plain, hardware, versions, write_results
 from wavelit_plugin.compare.run import compare
 from wavelit_plugin.data import DataReport, DataRequest, make_dataset
-from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import ConfigError, HostError
-from wavelit_plugin.files import locked
+from wavelit_plugin.files import load_tensors, locked
 
 OPERATORS: tuple[Operator, ...] = (
     Operator(name="WaveLiT", arch="waveliT", learning_rate=8e-3),

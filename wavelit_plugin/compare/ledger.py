@@ -18,9 +18,8 @@ from wavelit_plugin.compare.runs import (
     samples_path,
 )
 from wavelit_plugin.compare.study import Done
-from wavelit_plugin.data.store import save_tensors
 from wavelit_plugin.errors import ConfigError
-from wavelit_plugin.files import make_folder
+from wavelit_plugin.files import make_folder, save_tensors
 
 Facts = dict[str, Any]
 

@@ -50,7 +50,9 @@ def _no_choice(folder: Path, names: list[str]) -> str:
         choices = " or ".join(str(folder / name) for name in names)
         return f"{folder} holds {len(names)} data sets; give {choices}"
     expected = ", or ".join(f"{reader.files} ({reader.name})" for reader in readers())
-    return f"{folder} holds no pairs of training and test files that can be read; expected {expected}"
+    return (
+        f"{folder} holds no pairs of training and test files that can be read; expected {expected}"
+    )
 
 
 def continued(trajectories: Trajectories) -> Pairs:

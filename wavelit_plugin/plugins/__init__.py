@@ -5,6 +5,7 @@ from __future__ import annotations
 from wavelit_plugin.autoload.records import HostStatus
 from wavelit_plugin.autoload.watch import WATCH
 from wavelit_plugin.plugins.manager import (
+    checkpoint_formats,
     criteria,
     find_criterion,
     find_writer,
@@ -17,6 +18,7 @@ from wavelit_plugin.plugins.manager import (
 
 __all__ = [
     "activate",
+    "checkpoint_formats",
     "criteria",
     "deactivate",
     "find_criterion",

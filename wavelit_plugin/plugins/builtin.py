@@ -9,6 +9,7 @@ from torch import nn
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import PRESETS, WaveLiT, WaveLiTConfig
 from wavelit_plugin.plugins.baselines import BASELINES
+from wavelit_plugin.plugins.checkpoints import WAVELIT, Format
 from wavelit_plugin.plugins.specs import hookimpl
 from wavelit_plugin.plugins.types import CriterionRecord, ModelRecord, OperatorRecord
 from wavelit_plugin.plugins.wavelit_operators import preset_operators, preset_summary
@@ -29,6 +30,12 @@ def wavelit_criteria() -> list[CriterionRecord]:
     summary = "wavelet-domain loss beside a base loss, VRMSE unless the host has one"
     term = partial(WaveletLoss, base=None, boundary="open")
     return [CriterionRecord(name="wavelet", build=WaveletLoss, summary=summary, term=term)]
+
+
+@hookimpl
+def wavelit_checkpoints() -> list[Format]:
+    """Our own files."""
+    return [WAVELIT]
 
 
 @hookimpl

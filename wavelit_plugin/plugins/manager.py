@@ -16,6 +16,7 @@ from wavelit_plugin.plugins import specs
 from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord, OperatorRecord
 
 if TYPE_CHECKING:
+    from wavelit_plugin.plugins.checkpoints import Format
     from wavelit_plugin.plugins.datasets import Reader, Writer
 
 Record = TypeVar("Record")
@@ -88,6 +89,13 @@ def writers() -> tuple[Writer, ...]:
     from wavelit_plugin.plugins.datasets import Writer
 
     return _by_name(_ask("wavelit_writers", Writer))
+
+
+def checkpoint_formats() -> tuple[Format, ...]:
+    """Return the formats of checkpoints of all plugins, in the order in which they are asked."""
+    from wavelit_plugin.plugins.checkpoints import Format
+
+    return _by_name(_ask("wavelit_checkpoints", Format))
 
 
 def find_criterion(name: str) -> CriterionRecord:

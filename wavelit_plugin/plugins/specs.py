@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pluggy
 
 if TYPE_CHECKING:
+    from wavelit_plugin.plugins.checkpoints import Format
     from wavelit_plugin.plugins.datasets import Reader, Writer
     from wavelit_plugin.plugins.types import (
         CriterionRecord,
@@ -49,3 +50,8 @@ def wavelit_readers() -> list[Reader]:  # type: ignore[empty-body]
 @hookspec
 def wavelit_writers() -> list[Writer]:  # type: ignore[empty-body]
     """Return writers into a host's files, one a host; each has the host's name."""
+
+
+@hookspec
+def wavelit_checkpoints() -> list[Format]:  # type: ignore[empty-body]
+    """Return formats of checkpoints whose models ``wavelit evaluate`` rebuilds."""

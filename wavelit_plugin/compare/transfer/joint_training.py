@@ -21,9 +21,8 @@ from wavelit_plugin.compare.descent import Descent
 from wavelit_plugin.compare.losses import steps_between_looks, thinned, until_not_finite
 from wavelit_plugin.compare.training import draw_batches, rate_factor
 from wavelit_plugin.compare.transfer.subjects import Subject
-from wavelit_plugin.data.store import load_tensors, save_tensors
 from wavelit_plugin.errors import ConfigError, DataError
-from wavelit_plugin.files import content_errors
+from wavelit_plugin.files import content_errors, load_tensors, save_tensors
 from wavelit_plugin.model import JointWaveLiT
 
 _AGAIN = "delete it to start again"

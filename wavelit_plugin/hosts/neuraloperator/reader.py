@@ -23,8 +23,8 @@ from wavelit_plugin.data.readers import (
     held_back,
     read_metadata,
 )
-from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.files import load_tensors
 from wavelit_plugin.plugins.datasets import Trajectories, with_parameters
 
 _ADVICE = "make or copy it again"

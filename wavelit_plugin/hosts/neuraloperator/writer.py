@@ -18,8 +18,8 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from wavelit_plugin.data.store import save_tensors
 from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.files import save_tensors
 from wavelit_plugin.plugins.datasets import Problem, Setup, Source, Writer, with_parameters
 
 

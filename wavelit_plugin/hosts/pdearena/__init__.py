@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from wavelit_plugin.plugins.specs import hookimpl
 
 if TYPE_CHECKING:
+    from wavelit_plugin.plugins.checkpoints import Format
     from wavelit_plugin.plugins.datasets import Reader, Writer
     from wavelit_plugin.plugins.types import OperatorRecord
 
@@ -42,3 +43,11 @@ def wavelit_writers() -> list[Writer]:
     from wavelit_plugin.hosts.pdearena.writer import WRITER
 
     return [WRITER]
+
+
+@hookimpl
+def wavelit_checkpoints() -> list[Format]:
+    """What its trainer writes of our models."""
+    from wavelit_plugin.hosts.pdearena.checkpoint import FORMAT
+
+    return [FORMAT]

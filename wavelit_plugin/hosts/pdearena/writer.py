@@ -26,9 +26,8 @@ from torch import Tensor
 
 from wavelit_plugin.data.periodic import wave_numbers
 from wavelit_plugin.data.statistics import measure
-from wavelit_plugin.data.store import save_tensors
 from wavelit_plugin.errors import ConfigError, DataError, HostError, unknown_name
-from wavelit_plugin.files import disk_errors
+from wavelit_plugin.files import disk_errors, save_tensors
 from wavelit_plugin.plugins.datasets import Problem, Setup, Source, Trajectories, Writer
 
 SPLITS = ("train", "valid", "test")
