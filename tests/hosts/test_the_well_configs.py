@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 import yaml
 
-from wavelit_plugin.cli.snippets import config_root, snippets
+from wavelit_plugin.cli.config import snippets
 from wavelit_plugin.data import PROBLEMS
 from wavelit_plugin.hosts.the_well.model import WaveLiTModel
 from wavelit_plugin.hosts.the_well.writer import LAYOUTS
 from wavelit_plugin.model import WaveLiTConfig
+from wavelit_plugin.plugins import find_configs
 
-ROOT = config_root() / "the_well"
+ROOT = find_configs("the_well").folder
 FILES = sorted(ROOT.rglob("*.yaml"))
 
 

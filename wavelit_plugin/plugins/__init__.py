@@ -7,6 +7,7 @@ from wavelit_plugin.autoload.watch import WATCH
 from wavelit_plugin.plugins.manager import (
     checkpoint_formats,
     criteria,
+    find_configs,
     find_criterion,
     find_writer,
     hosts,
@@ -21,6 +22,7 @@ __all__ = [
     "checkpoint_formats",
     "criteria",
     "deactivate",
+    "find_configs",
     "find_criterion",
     "find_writer",
     "hosts",

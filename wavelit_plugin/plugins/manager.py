@@ -13,7 +13,13 @@ import pluggy
 from wavelit_plugin.autoload.switches import complain
 from wavelit_plugin.errors import unknown_name
 from wavelit_plugin.plugins import specs
-from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord, OperatorRecord
+from wavelit_plugin.plugins.types import (
+    ConfigFolder,
+    CriterionRecord,
+    HostRecord,
+    ModelRecord,
+    OperatorRecord,
+)
 
 if TYPE_CHECKING:
     from wavelit_plugin.plugins.checkpoints import Format
@@ -110,6 +116,11 @@ def find_criterion(name: str) -> CriterionRecord:
 def find_writer(host: str) -> Writer:
     """Return the writer into the files of ``host``; ConfigError with the nearest name otherwise."""
     return _found("host", host, writers())
+
+
+def find_configs(host: str) -> ConfigFolder:
+    """Return the configurations for ``host``; ConfigError with the nearest name otherwise."""
+    return _found("host", host, _by_name(_ask("wavelit_configs", ConfigFolder)))
 
 
 def _found(kind: str, name: str, records: tuple[NamedRecord, ...]) -> NamedRecord:

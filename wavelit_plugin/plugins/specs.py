@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from wavelit_plugin.plugins.checkpoints import Format
     from wavelit_plugin.plugins.datasets import Reader, Writer
     from wavelit_plugin.plugins.types import (
+        ConfigFolder,
         CriterionRecord,
         HostRecord,
         ModelRecord,
@@ -55,3 +56,8 @@ def wavelit_writers() -> list[Writer]:  # type: ignore[empty-body]
 @hookspec
 def wavelit_checkpoints() -> list[Format]:  # type: ignore[empty-body]
     """Return formats of checkpoints whose models ``wavelit evaluate`` rebuilds."""
+
+
+@hookspec
+def wavelit_configs() -> list[ConfigFolder]:  # type: ignore[empty-body]
+    """Return the folder of ready configurations, one a host."""

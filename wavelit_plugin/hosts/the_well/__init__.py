@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wavelit_plugin.plugins.specs import hookimpl
+from wavelit_plugin.plugins.types import ConfigFolder
 
 if TYPE_CHECKING:
     from wavelit_plugin.plugins.checkpoints import Format
@@ -51,3 +53,9 @@ def wavelit_checkpoints() -> list[Format]:
     from wavelit_plugin.hosts.the_well.checkpoint import FORMAT
 
     return [FORMAT]
+
+
+@hookimpl
+def wavelit_configs() -> list[ConfigFolder]:
+    """Files that run in it as they are."""
+    return [ConfigFolder(name="the_well", folder=Path(__file__).parent / "configs")]
