@@ -35,7 +35,7 @@ from wavelit_plugin.compare.evaluate import evaluate, persistence
 from wavelit_plugin.compare.records import Trajectories
 from wavelit_plugin.compare.runs import mean
 from wavelit_plugin.data import DataRequest, make_dataset
-from wavelit_plugin.hosts import neuraloperator_training as host
+from wavelit_plugin.hosts.neuraloperator import training as host
 
 Record = dict[str, Any]
 Measure = Callable[[Rival, float, int], Record]

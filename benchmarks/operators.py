@@ -9,7 +9,7 @@ from neuralop.models import FNO, TFNO, UNO
 from neuralop.utils import count_model_params
 from torch import nn
 
-from wavelit_plugin.hosts.neuraloperator_models import WaveLiTOperator
+from wavelit_plugin.hosts.neuraloperator.model import WaveLiTOperator
 
 Build = Callable[[int, int, int], nn.Module]
 

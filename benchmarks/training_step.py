@@ -29,7 +29,7 @@ from benchmarks.harness import (
 )
 from benchmarks.operators import MILLION, Rival
 from wavelit_plugin.compare.cost import forward_flops
-from wavelit_plugin.hosts.neuraloperator_models import WaveLiTOperator
+from wavelit_plugin.hosts.neuraloperator.model import WaveLiTOperator
 from wavelit_plugin.model.monitor import SAMPLES
 from wavelit_plugin.model.normalizer import Normalizer
 

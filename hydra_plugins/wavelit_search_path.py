@@ -9,7 +9,7 @@ PROVIDER = "wavelit"
 
 
 class WaveLiTSearchPath(SearchPathPlugin):  # type: ignore[misc]  # Hydra is not among the tools
-    """Appends ``configs/the_well`` to the search path of a program that imported The Well.
+    """Appends our configurations to the search path of a program that imported The Well.
 
     Hydra asks every plugin in every program that uses it; others are left as they are.
     """
@@ -19,6 +19,6 @@ class WaveLiTSearchPath(SearchPathPlugin):  # type: ignore[misc]  # Hydra is not
         held = (element.provider for element in search_path.get_path())
         if "the_well" not in sys.modules or PROVIDER in held:
             return
-        from wavelit_plugin.cli.snippets import config_root
+        from wavelit_plugin.plugins import find_configs
 
-        search_path.append(PROVIDER, (config_root() / "the_well").as_uri())
+        search_path.append(PROVIDER, find_configs("the_well").folder.as_uri())

@@ -193,3 +193,45 @@ def lock_if_free(folder: Path, name: str, *, wait: bool = False) -> Iterator[boo
                 if not wait:
                     (folder / name).unlink()
             lock.release()
+
+
+def save_tensors(content: dict[str, object], path: Path) -> None:
+    """Save a dictionary that ``torch.load(weights_only=True)`` reads, whole or not at all.
+
+    Raises:
+        DataError: the disk does not take it (torch reports this as a RuntimeError).
+    """
+    import torch
+
+    try:
+        with whole(path) as draft, draft.open("wb") as file:
+            torch.save(content, file)  # given a name, it would be in the bytes
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"cannot write {path} ({reason}); free some room on the disk") from error
+
+
+def load_tensors(path: Path, *, advice: str) -> dict[str, Any]:
+    """Return the dictionary in a file of torch, on the CPU; nothing in it is run.
+
+    Raises:
+        DataError: it cannot be read, is damaged, holds objects that only running code could make,
+            or no dictionary; ``advice`` says what to do.
+    """
+    import torch
+
+    try:
+        with disk_errors(path):
+            held = torch.load(path, weights_only=True, map_location="cpu")
+    except DataError:
+        raise
+    except Exception as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise DataError(
+            f"{path} cannot be read without running code in it, or is damaged ({reason}); {advice}"
+        ) from error
+    if not isinstance(held, dict):
+        raise DataError(
+            f"{path} must hold a dictionary of tensors, got {type(held).__name__}; {advice}"
+        )
+    return held

@@ -15,7 +15,7 @@ from neuralop import LpLoss, Trainer
 from neuralop.data.datasets.pt_dataset import PTDataset
 from torch.utils.data import DataLoader
 
-from wavelit_plugin.hosts.neuraloperator_models import WaveLiTOperator
+from wavelit_plugin.hosts.neuraloperator.model import WaveLiTOperator
 
 saved, folder, name = sys.argv[1:4]
 epochs = int(sys.argv[4]) if len(sys.argv) > 4 else 10

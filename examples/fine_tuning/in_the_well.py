@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from wavelit_plugin.hosts.the_well import WaveLiTModel
+from wavelit_plugin.hosts.the_well.model import WaveLiTModel
 
 
 def pretrained(*, checkpoint: str, **options: Any) -> WaveLiTModel:

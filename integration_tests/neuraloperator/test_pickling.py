@@ -120,7 +120,7 @@ def test_the_hosts_checkpoints_and_those_of_uqno(trained: nn.Module, tmp_path: P
 def test_a_class_of_ones_own_is_registered_by_the_host_as_ever() -> None:
     from neuralop.models.base_model import BaseModel
 
-    from wavelit_plugin.hosts.neuraloperator_models import WaveLiT1MOperator
+    from wavelit_plugin.hosts.neuraloperator.model import WaveLiT1MOperator
 
     class Mine(WaveLiT1MOperator, name="mine"):
         """A subclass in a script."""

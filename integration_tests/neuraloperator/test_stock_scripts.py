@@ -98,7 +98,7 @@ def test_shipped_navier_stokes_config_runs(
 
 
 def test_shipped_acoustics_script_runs(run: Run, pairs_folder: Path) -> None:
-    script = ROOT / "configs" / "neuraloperator" / "acoustics.py"
+    script = ROOT / "wavelit_plugin" / "hosts" / "neuraloperator" / "configs" / "acoustics.py"
     assert '"32_l2"' in run(script, pairs_folder, "1").stdout
 
 
@@ -109,5 +109,5 @@ import os, subprocess, sys
 path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
 sys.exit(subprocess.run(["sh", *sys.argv[1:]], env={**os.environ, "PATH": path}).returncode)
 """
-    script = ROOT / "configs" / "neuraloperator" / name
+    script = ROOT / "wavelit_plugin" / "hosts" / "neuraloperator" / "configs" / name
     return run("-c", code, script, *arguments, cwd=scripts, environment=beside).stdout

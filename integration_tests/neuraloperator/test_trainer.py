@@ -83,7 +83,7 @@ def registered() -> Iterator[Any]:
     """The host's Trainer with our criterion, and as it was afterwards."""
     from neuralop.training import trainer
 
-    from wavelit_plugin.hosts.neuraloperator import register_criterion
+    from wavelit_plugin.hosts.neuraloperator.registration import register_criterion
 
     original = trainer.Trainer.train_one_epoch
     (registration,) = register_criterion(trainer)

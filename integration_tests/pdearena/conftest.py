@@ -19,7 +19,7 @@ from integration_tests.conftest import ROOT, Run, absent, checkout, require_pack
 
 HOST = "pdearena"
 HELPERS = Path(__file__).parent / "helpers"
-CONFIGS = ROOT / "configs" / "pdearena"
+CONFIGS = ROOT / "wavelit_plugin" / "hosts" / "pdearena" / "configs"
 PACKAGES = ("pytorch_lightning", "torchdata", "jsonargparse", "h5py", "xarray", "zarr", "diffusers")
 BATCH = 4
 

@@ -20,8 +20,8 @@ ORDERS = [
     f"import torch, {CONDITIONED}, {PLAIN}",
     "import pdearena.models.pderefiner",
     "import pytorch_lightning; from pdearena.models.cond_pdemodel import CondPDEModel",
-    f"import wavelit_plugin.hosts.pdearena_training, {PLAIN}",
-    f"import wavelit_plugin.hosts.pdearena_callback, {PLAIN}, {CONDITIONED}",
+    f"import wavelit_plugin.hosts.pdearena.training, {PLAIN}",
+    f"import wavelit_plugin.hosts.pdearena.callback, {PLAIN}, {CONDITIONED}",
 ]
 
 # as the order leaves it, before anything else is imported

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 TASK, CONFIG = "NavierStokes2D", "navierstokes2d.yaml"
 OFF = {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
-CALLBACK = "wavelit_plugin.hosts.pdearena_callback.WaveLiTCallback"
+CALLBACK = "wavelit_plugin.hosts.pdearena.callback.WaveLiTCallback"
 QUICK = (
     *("--trainer.max_epochs", "1", "--trainer.limit_train_batches", "2"),
     *("--trainer.limit_val_batches", "1", "--trainer.limit_test_batches", "1"),

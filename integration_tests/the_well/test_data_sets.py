@@ -16,7 +16,7 @@ from torch.testing import assert_close
 
 from integration_tests.the_well.conftest import COUNTS, DATA, FRAMES, Data, asked
 from wavelit_plugin.data import PROBLEMS, Trajectories, simulate_dataset
-from wavelit_plugin.hosts.the_well import read_facts
+from wavelit_plugin.hosts.the_well.model import read_facts
 
 # the host warns about its own options, and PyTorch of a machine without an accelerator
 pytestmark = pytest.mark.filterwarnings("ignore")

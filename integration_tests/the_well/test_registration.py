@@ -13,7 +13,7 @@ ORDERS = [
     "import the_well.benchmark.trainer.training",
     "from the_well.data import WellDataModule; from the_well.benchmark.trainer import Trainer",
     "import torch; from the_well.benchmark.trainer.training import Trainer",
-    "import wavelit_plugin.hosts.the_well_training; from the_well.benchmark.trainer import Trainer",
+    "import wavelit_plugin.hosts.the_well.training; from the_well.benchmark.trainer import Trainer",
 ]
 
 # as the order leaves it, before anything else is imported

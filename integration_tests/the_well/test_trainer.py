@@ -15,9 +15,9 @@ from torch.utils.data import DataLoader
 
 from integration_tests.the_well.conftest import Data
 from wavelit_plugin.hosts.criterion import EpochTerm
-from wavelit_plugin.hosts.the_well import WaveletMetric, WaveLiTModel
-from wavelit_plugin.hosts.the_well_samples import FiniteSamples
-from wavelit_plugin.hosts.the_well_training import register_criterion
+from wavelit_plugin.hosts.the_well.model import WaveletMetric, WaveLiTModel
+from wavelit_plugin.hosts.the_well.samples import FiniteSamples
+from wavelit_plugin.hosts.the_well.training import register_criterion
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.metrics import vrmse
 

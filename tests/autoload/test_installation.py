@@ -16,7 +16,6 @@ from zipfile import ZipFile
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-CONFIGS = "wavelit_plugin/configs/"
 
 # PyTorch's autoload in a process that imports only the host
 REGISTERS = """
@@ -101,7 +100,7 @@ def check_works(programs: Path, where: Path, folder: Path) -> None:
     models, paths, entries = json.loads(printed)
     assert {"wavelit", "wavelit-1m", "wavelit-4m", "wavelit-10m", "fno"} <= set(models)
     assert [path for path in paths if not Path(path).is_relative_to(where)] == []
-    assert str(where / "hosts" / "neuraloperator_models.py") in paths
+    assert str(where / "hosts" / "neuraloperator" / "model.py") in paths
     assert entries == ["wavelit_plugin:watch_hosts"]
     snippets = run([programs / "wavelit", "config", "neuraloperator"], empty)
     assert "waveliT" in snippets
@@ -111,12 +110,12 @@ def check_works(programs: Path, where: Path, folder: Path) -> None:
 def test_a_wheel_holds_all_that_it_needs_and_registers(tmp_path: Path) -> None:
     wheel = build_wheel(tmp_path)
     names = ZipFile(wheel).namelist()
-    sources = (REPOSITORY / "configs").rglob("*")
-    configs = {CONFIGS + path.relative_to(REPOSITORY / "configs").as_posix() for path in sources}
     files = {
-        name for name in configs if (REPOSITORY / name.removeprefix("wavelit_plugin/")).is_file()
+        path.relative_to(REPOSITORY).as_posix()
+        for path in (REPOSITORY / "wavelit_plugin").glob("hosts/*/configs/**/*.*")
+        if path.suffix != ".pyc"
     }
-    assert files
+    assert {Path(name).suffix for name in files} == {".py", ".sh", ".yaml"}
     assert files <= set(names)
     assert "wavelit_plugin/py.typed" in names
     tops = {name.partition("/")[0] for name in names if ".dist-info/" not in name}

@@ -63,9 +63,9 @@ ORDERS = [
     "import zencfg, torch, config.models, neuralop.training",
     "import neuralop.training.trainer, config.models",
     "import neuralop.models.base_model, config.models, neuralop.training.trainer",
-    "import wavelit_plugin.hosts.neuraloperator_models, config.models, neuralop",
-    "import wavelit_plugin.hosts.neuraloperator, config.models, neuralop",
-    "import wavelit_plugin.hosts.neuraloperator_training, config.models",
+    "import wavelit_plugin.hosts.neuraloperator.model, config.models, neuralop",
+    "import wavelit_plugin.hosts.neuraloperator.registration, config.models, neuralop",
+    "import wavelit_plugin.hosts.neuraloperator.training, config.models",
 ]
 
 

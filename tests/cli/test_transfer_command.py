@@ -19,8 +19,9 @@ from wavelit_plugin.compare.transfer.transfer import MODELS
 from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.errors import ConfigError
 from wavelit_plugin.model import JointWaveLiT
+from wavelit_plugin.plugins import find_configs
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "the_well"
+CONFIGS = find_configs("the_well").folder
 
 # a process that kills itself when it has kept the state of a training for the third time
 DIES = """

@@ -3,9 +3,8 @@
 import torch
 
 from wavelit_plugin.compare.transfer.datasets import TransferDataset, held
-from wavelit_plugin.data.readers import GridData, Pairs
-from wavelit_plugin.data.readers.base import continued
-from wavelit_plugin.data.records import Trajectories
+from wavelit_plugin.data.readers import GridData, Pairs, continued
+from wavelit_plugin.plugins.datasets import Trajectories
 
 
 def made_up(

@@ -12,7 +12,6 @@ import torch
 pytest.importorskip("neuralop", reason="neuraloperator is not installed")
 pytest.importorskip("matplotlib")
 
-from wavelit_plugin import hosts
 from wavelit_plugin.cli import main
 from wavelit_plugin.compare import demo as module
 from wavelit_plugin.compare.demo import (
@@ -25,6 +24,7 @@ from wavelit_plugin.compare.demo import (
 )
 from wavelit_plugin.compare.records import Budget, Operator
 from wavelit_plugin.errors import ConfigError, HostError
+from wavelit_plugin.hosts import neuraloperator
 
 pytestmark = pytest.mark.host
 
@@ -159,8 +159,8 @@ def test_a_missing_host_is_named_with_the_extra_before_anything_is_computed(
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Without(package), *sys.meta_path])
-    monkeypatch.delitem(sys.modules, "wavelit_plugin.hosts.neuraloperator_training")
-    monkeypatch.delattr(hosts, "neuraloperator_training")
+    monkeypatch.delitem(sys.modules, "wavelit_plugin.hosts.neuraloperator.training")
+    monkeypatch.delattr(neuraloperator, "training")
     with pytest.raises(
         HostError, match=rf"{package} is not installed; install wavelit-plugin\[neuralop"
     ):

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from wavelit_plugin.compare.evaluation.checkpoints import load_model, the_well
-from wavelit_plugin.compare.evaluation.checkpoints.units import in_physical_units
+from wavelit_plugin.compare.evaluation.checkpoints import in_physical_units, load_model
 from wavelit_plugin.compare.evaluation.request import EvaluationRequest
 from wavelit_plugin.data.readers import GridData
 from wavelit_plugin.errors import ConfigError, DataError
+from wavelit_plugin.hosts.the_well import checkpoint as the_well
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
 
 KNOBS: dict[str, Any] = {"width": 8, "heads": 1, "depth": 1, "levels": 1}
@@ -95,7 +95,7 @@ def test_what_neuraloperator_itself_writes(
     tmp_path: Path, waves: Path, wave_data: GridData
 ) -> None:
     pytest.importorskip("neuralop")
-    from wavelit_plugin.hosts.neuraloperator_models import WaveLiTOperator
+    from wavelit_plugin.hosts.neuraloperator.model import WaveLiTOperator
 
     layout = {"fields": 3, "constants": 2}
     made = WaveLiTOperator(5, 3, layout=layout, **KNOBS).eval()

@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 pytest.importorskip("neuralop", reason="neuraloperator is not installed")
 
-from wavelit_plugin.hosts.neuraloperator_training import (
+from wavelit_plugin.hosts.neuraloperator.training import (
     Pairs,
     Training,
     build_model,

@@ -15,8 +15,8 @@ from wavelit_plugin.data.darcy import DARCY, FAMILIES, PHASES, SOURCE, draw_gaus
 from wavelit_plugin.data.elimination import solve_rows
 from wavelit_plugin.data.readers import read_grid_data
 from wavelit_plugin.data.statistics import measure
-from wavelit_plugin.data.writers.neuraloperator import NEURALOPERATOR
 from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.hosts.neuraloperator.writer import WRITER as NEURALOPERATOR
 
 
 def centres(cells: int) -> Tensor:

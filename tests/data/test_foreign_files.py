@@ -16,8 +16,8 @@ from torch import Tensor
 
 from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.data.readers import read_grid_data
-from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import DataError, WavelitError
+from wavelit_plugin.files import load_tensors
 
 TRIALS = 300
 

@@ -19,8 +19,8 @@ from wavelit_plugin.data.gray_scott import (
     simulate_gray_scott,
     steps_for,
 )
-from wavelit_plugin.data.records import Setup, Trajectories
 from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.plugins.datasets import Setup, Trajectories
 
 POINTS = 64
 SPOTS = PATTERNS["spots"]

@@ -12,8 +12,8 @@ from wavelit_plugin.data import simulate_dataset
 from wavelit_plugin.data.incompressible import EDGE, Fluid, IncompressibleSolver
 from wavelit_plugin.data.periodic import wave_numbers
 from wavelit_plugin.data.problems import find_problem
-from wavelit_plugin.data.records import Problem, Setup
 from wavelit_plugin.data.simulation import simulate_chunk
+from wavelit_plugin.plugins.datasets import Problem, Setup
 
 SIZE = 32
 

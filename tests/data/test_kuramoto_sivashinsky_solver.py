@@ -16,8 +16,8 @@ from wavelit_plugin.data.kuramoto_sivashinsky import (
     simulate_kuramoto_sivashinsky,
     steps_for,
 )
-from wavelit_plugin.data.records import Setup, Trajectories
 from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.plugins.datasets import Setup, Trajectories
 
 POINTS = 128
 LENGTH, THICK = torch.tensor([32.0, 30.0]).double(), torch.tensor([1.0, 0.6]).double()

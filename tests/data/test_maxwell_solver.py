@@ -19,8 +19,8 @@ from wavelit_plugin.data.maxwell import (
     steps_for,
 )
 from wavelit_plugin.data.media import Grid
-from wavelit_plugin.data.records import Setup, Trajectories
 from wavelit_plugin.errors import ConfigError, DataError, ShapeError
+from wavelit_plugin.plugins.datasets import Setup, Trajectories
 
 PERMITTIVITY = 2.25
 TIME = 0.5

@@ -16,8 +16,8 @@ from wavelit_plugin.data import (
     make_dataset,
 )
 from wavelit_plugin.data.store import digest
-from wavelit_plugin.data.writers.pdearena_zarr import vorticity
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.hosts.pdearena.writer import vorticity
 
 Simulated = Callable[[DataRequest, str], Trajectories]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from wavelit_plugin.data import DataRequest, Problem, make_dataset
-from wavelit_plugin.data.writers import pdearena
 from wavelit_plugin.errors import ConfigError, DataError, HostError
+from wavelit_plugin.hosts.pdearena import writer as pdearena
 
 pytest.importorskip("h5py")
 

@@ -12,9 +12,9 @@ import torch
 from torch.testing import assert_close
 
 from wavelit_plugin.data import DataRequest, make_dataset, simulate_dataset
-from wavelit_plugin.data.readers.the_well import THE_WELL
-from wavelit_plugin.data.readers.the_well_hdf5 import read_file
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.hosts.the_well.reader import READER as THE_WELL
+from wavelit_plugin.hosts.the_well.reader import read_file
 
 h5py = pytest.importorskip("h5py")
 MAZE = "acoustic_scattering_maze"

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from wavelit_plugin.data.records import Setup, Trajectories
 from wavelit_plugin.data.shallow_water import (
     CORIOLIS,
     FAMILIES,
@@ -19,6 +18,7 @@ from wavelit_plugin.data.shallow_water import (
     steps_for,
 )
 from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.plugins.datasets import Setup, Trajectories
 
 POINTS = 32
 

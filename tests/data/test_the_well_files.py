@@ -19,8 +19,8 @@ from wavelit_plugin.data import (
     make_dataset,
 )
 from wavelit_plugin.data.store import Workshop
-from wavelit_plugin.data.writers.the_well_hdf5 import stored_fields, vector_name
 from wavelit_plugin.errors import ConfigError, DataError, HostError
+from wavelit_plugin.hosts.the_well.writer import stored_fields, vector_name
 
 Simulated = Callable[[DataRequest, str], Trajectories]
 
@@ -269,6 +269,6 @@ def test_a_run_that_was_stopped_while_publishing_goes_on(
 
 
 def test_without_h5py_the_remedy_is_named(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wavelit_plugin.data.writers.the_well.find_spec", lambda _: None)
+    monkeypatch.setattr("wavelit_plugin.hosts.the_well.writer.find_spec", lambda _: None)
     with pytest.raises(HostError, match=r"pip install 'wavelit-plugin\[the-well\]'"):
         make_dataset(request(out))

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from wavelit_plugin.errors import ConfigError, WavelitError
-from wavelit_plugin.hosts.pdearena import ConditionedWaveLiTFields, WaveLiTFields
-from wavelit_plugin.hosts.pdearena_training import find_criterion
-from wavelit_plugin.hosts.the_well import WaveletMetric, WaveLiTModel
-from wavelit_plugin.hosts.the_well_samples import FiniteSamples
+from wavelit_plugin.hosts.pdearena.model import ConditionedWaveLiTFields, WaveLiTFields
+from wavelit_plugin.hosts.pdearena.training import find_criterion
+from wavelit_plugin.hosts.the_well.model import WaveletMetric, WaveLiTModel
+from wavelit_plugin.hosts.the_well.samples import FiniteSamples
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import WaveLiTConfig
 

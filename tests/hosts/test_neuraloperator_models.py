@@ -15,7 +15,7 @@ pytestmark = pytest.mark.host
 
 def model(in_channels: int, out_channels: int = 1) -> tuple[Any, list[Tensor | None]]:
     """Return a small model, and the targets that its core is shown."""
-    from wavelit_plugin.hosts.neuraloperator_models import WaveLiTOperator
+    from wavelit_plugin.hosts.neuraloperator.model import WaveLiTOperator
 
     built = WaveLiTOperator(in_channels, out_channels, width=8, heads=1, depth=1)
     seen: list[Tensor | None] = []
@@ -56,7 +56,7 @@ def test_a_target_of_other_shapes_is_not_looked_at(shape: tuple[int, ...]) -> No
 
 @pytest.mark.parametrize("size", [(9,), (9, 12), (6, 4, 8)])
 def test_a_target_of_the_outputs_shape_is_shown_as_it_is(size: tuple[int, ...]) -> None:
-    from wavelit_plugin.hosts.neuraloperator_models import WaveLiTOperator
+    from wavelit_plugin.hosts.neuraloperator.model import WaveLiTOperator
 
     built = WaveLiTOperator(1, 1, ndim=len(size), width=8, heads=1, depth=1).train()
     y = 100 * torch.randn(4, 1, *size)

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from wavelit_plugin.hosts import neuraloperator_operators as neuraloperator
-from wavelit_plugin.hosts import pdearena_operators as pdearena
-from wavelit_plugin.hosts import the_well_operators as the_well
+from wavelit_plugin.hosts.neuraloperator import operators as neuraloperator
+from wavelit_plugin.hosts.pdearena import operators as pdearena
+from wavelit_plugin.hosts.the_well import operators as the_well
 from wavelit_plugin.plugins.types import GridTask, OperatorRecord
 
 # what the hosts themselves warn of is theirs

@@ -9,12 +9,13 @@ import pytest
 import yaml
 
 from wavelit_plugin.cli import main
-from wavelit_plugin.cli.snippets import config_root, snippets
+from wavelit_plugin.cli.config import snippets
 from wavelit_plugin.data import PROBLEMS
-from wavelit_plugin.hosts.pdearena import parameter_count, register_models
-from wavelit_plugin.hosts.pdearena_training import find_criterion
+from wavelit_plugin.hosts.pdearena.model import parameter_count, register_models
+from wavelit_plugin.hosts.pdearena.training import find_criterion
+from wavelit_plugin.plugins import find_configs
 
-FILES = sorted((config_root() / "pdearena").glob("*.yaml"))
+FILES = sorted(find_configs("pdearena").folder.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from wavelit_plugin.autoload.records import Refusal, Registration
 from wavelit_plugin.errors import ConfigError, ShapeError
 from wavelit_plugin.hosts.layout import channels_to_frames, frames_to_channels
-from wavelit_plugin.hosts.pdearena import (
+from wavelit_plugin.hosts.pdearena.model import (
     ConditionedWaveLiTFields,
     Entry,
     WaveLiTFields,
@@ -215,4 +215,4 @@ def test_the_3d_model_is_built_from_what_the_host_gives_it() -> None:
     given = {"time_history": 2, "time_future": 1, "activation": "gelu"}
     model = WaveLiTFields(**{**entry["init_args"], **given, **SMALL})
     assert model.fields == field_names(0, 2, ndim=3)
-    assert entry["class_path"] == "wavelit_plugin.hosts.pdearena.WaveLiTFields"
+    assert entry["class_path"] == "wavelit_plugin.hosts.pdearena.model.WaveLiTFields"

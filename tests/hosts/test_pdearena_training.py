@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from wavelit_plugin.errors import ConfigError
-from wavelit_plugin.hosts.pdearena import Entry, WaveLiTFields
-from wavelit_plugin.hosts.pdearena_training import (
+from wavelit_plugin.hosts.pdearena.model import Entry, WaveLiTFields
+from wavelit_plugin.hosts.pdearena.training import (
     TrainingCriterion,
     find_criterion,
     register_training,

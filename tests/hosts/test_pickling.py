@@ -15,10 +15,10 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
-from wavelit_plugin.hosts import pdearena
-from wavelit_plugin.hosts.pdearena_training import find_criterion
-from wavelit_plugin.hosts.the_well import WaveletMetric, WaveLiTModel
-from wavelit_plugin.hosts.the_well_samples import FiniteSamples
+from wavelit_plugin.hosts.pdearena import model as pdearena
+from wavelit_plugin.hosts.pdearena.training import find_criterion
+from wavelit_plugin.hosts.the_well.model import WaveletMetric, WaveLiTModel
+from wavelit_plugin.hosts.the_well.samples import FiniteSamples
 
 SMALL = {"width": 8, "heads": 1, "depth": 1, "levels": 1}
 

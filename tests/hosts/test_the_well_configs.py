@@ -6,18 +6,20 @@ import dataclasses
 import inspect
 from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
 import pytest
 import yaml
 
-from wavelit_plugin.cli.snippets import config_root, snippets
+from wavelit_plugin.cli.config import snippets
 from wavelit_plugin.data import PROBLEMS
-from wavelit_plugin.data.writers.the_well import LAYOUTS
-from wavelit_plugin.hosts.the_well import WaveLiTModel
+from wavelit_plugin.hosts.the_well.model import WaveLiTModel
+from wavelit_plugin.hosts.the_well.writer import LAYOUTS
 from wavelit_plugin.model import WaveLiTConfig
+from wavelit_plugin.plugins import find_configs
 
-ROOT = config_root() / "the_well"
+ROOT = find_configs("the_well").folder
 FILES = sorted(ROOT.rglob("*.yaml"))
 
 
@@ -36,7 +38,7 @@ def test_all_three_are_there() -> None:
 
 def test_the_model_has_every_option_that_its_file_has() -> None:
     given = read(ROOT / "model" / "wavelit.yaml")
-    assert given.pop("_target_") == f"{WaveLiTModel.__module__}.{WaveLiTModel.__qualname__}"
+    assert resolve_name(given.pop("_target_")) is WaveLiTModel
     assert given.pop("_convert_") == "all"
     own = set(inspect.signature(WaveLiTModel.__init__).parameters)
     knobs = set(WaveLiTConfig.__dataclass_fields__)

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from wavelit_plugin.errors import ConfigError, HostError
-from wavelit_plugin.hosts.the_well import (
+from wavelit_plugin.hosts.the_well.model import (
     WaveletMetric,
     WaveLiTModel,
     boundaries,

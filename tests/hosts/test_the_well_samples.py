@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from wavelit_plugin.errors import ConfigError, DataError
-from wavelit_plugin.hosts.the_well_samples import FiniteSamples
+from wavelit_plugin.hosts.the_well.samples import FiniteSamples
 
 METADATA = SimpleNamespace(
     dataset=SimpleNamespace(files_paths=["a.hdf5", "b.hdf5"]),

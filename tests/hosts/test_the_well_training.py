@@ -12,8 +12,8 @@ from torch.testing import assert_close
 
 from wavelit_plugin.autoload.records import Registration
 from wavelit_plugin.errors import ConfigError
-from wavelit_plugin.hosts.the_well import WaveLiTModel, channels_first
-from wavelit_plugin.hosts.the_well_training import register_criterion, register_targets
+from wavelit_plugin.hosts.the_well.model import WaveLiTModel, channels_first
+from wavelit_plugin.hosts.the_well.training import register_criterion, register_targets
 from wavelit_plugin.loss import WaveletLoss
 
 META = SimpleNamespace(boundary_condition_types=["PERIODIC"], n_spatial_dims=2)

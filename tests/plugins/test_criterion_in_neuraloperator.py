@@ -52,7 +52,7 @@ def host_loss(prediction: Tensor, y: Tensor, **_sample: object) -> Tensor:
 
 def trained_with(monkeypatch: pytest.MonkeyPatch, name: str) -> Any:
     """Register with a stand-in for the host's module; return the loss that its loop is given."""
-    from wavelit_plugin.hosts.neuraloperator import register_criterion
+    from wavelit_plugin.hosts.neuraloperator.registration import register_criterion
 
     class Trainer:
         n_epochs, device = 1, "cpu"
@@ -95,7 +95,7 @@ def test_a_third_partys_is_asked_for_the_sum_as_the_hosts_is(
 
 
 def test_an_unknown_name_is_an_error_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:
-    from wavelit_plugin.hosts.neuraloperator import register_criterion
+    from wavelit_plugin.hosts.neuraloperator.registration import register_criterion
 
     monkeypatch.setenv("WAVELIT_CRITERION", "wavlet")
     with pytest.raises(ConfigError, match="did you mean 'wavelet'"):

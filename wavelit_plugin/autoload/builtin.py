@@ -40,40 +40,40 @@ _THE_WELL = partial(
 BUILTIN: tuple[HostRecord, ...] = (
     _NEURALOPERATOR(
         watched="neuralop.models.base_model",
-        adapter="wavelit_plugin.hosts.neuraloperator_models:register_models",
+        adapter="wavelit_plugin.hosts.neuraloperator.model:register_models",
     ),
     _NEURALOPERATOR(
         watched="config.models",
-        adapter="wavelit_plugin.hosts.neuraloperator:register_configs",
+        adapter="wavelit_plugin.hosts.neuraloperator.registration:register_configs",
         beside=("zencfg",),  # any project may call a module config.models
     ),
     _NEURALOPERATOR(
         watched="neuralop.training.trainer",
-        adapter="wavelit_plugin.hosts.neuraloperator:register_criterion",
+        adapter="wavelit_plugin.hosts.neuraloperator.registration:register_criterion",
         only_if=(CRITERION, "no criterion asked for"),
         training="Trainer.train",
     ),
     _PDEARENA(
         watched="pdearena.models.registry",
-        adapter="wavelit_plugin.hosts.pdearena:register_models",
+        adapter="wavelit_plugin.hosts.pdearena.model:register_models",
     ),
     _PDEARENA(
         watched="pdearena.models.pdemodel",
-        adapter="wavelit_plugin.hosts.pdearena_training:register_training",
+        adapter="wavelit_plugin.hosts.pdearena.training:register_training",
         training="PDEModel.__init__",
     ),
     _PDEARENA(
         watched="pdearena.models.cond_pdemodel",
-        adapter="wavelit_plugin.hosts.pdearena_training:register_training",
+        adapter="wavelit_plugin.hosts.pdearena.training:register_training",
         training="CondPDEModel.__init__",
     ),
     _THE_WELL(
         watched="the_well.benchmark.trainer.training",
-        adapter="wavelit_plugin.hosts.the_well_training:register_targets",
+        adapter="wavelit_plugin.hosts.the_well.training:register_targets",
     ),
     _THE_WELL(
         watched="the_well.benchmark.trainer.training",
-        adapter="wavelit_plugin.hosts.the_well_training:register_criterion",
+        adapter="wavelit_plugin.hosts.the_well.training:register_criterion",
         only_if=(CRITERION, "no criterion asked for"),
         training="Trainer.train",
     ),

@@ -19,8 +19,8 @@ from wavelit_plugin.compare.results import as_plain, hardware, versions, write_r
 from wavelit_plugin.compare.runs import keep_samples, load_samples
 from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore, clear, planning
 from wavelit_plugin.data import DataReport, DataRequest, make_dataset
-from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import ConfigError, HostError
+from wavelit_plugin.files import load_tensors
 
 OPERATORS: tuple[Operator, ...] = (
     Operator(name="WaveLiT", arch="waveliT", learning_rate=8e-3),
@@ -170,7 +170,7 @@ def _train_and_measure(
     watch: Watch,
 ) -> RunRecord:
     """Build by name, train in the host's own Trainer, roll out; the fields are kept."""
-    from wavelit_plugin.hosts import neuraloperator_training as host
+    from wavelit_plugin.hosts.neuraloperator import training as host
 
     budget, name = request.budget, request.data().problem
     pairs = host.load_pairs(made.folder, name, size=request.size, samples=made.samples["train"])
@@ -217,7 +217,7 @@ def check_host(operators: Sequence[Operator]) -> None:
 
     activate()
     try:
-        from wavelit_plugin.hosts.neuraloperator_training import knows_model
+        from wavelit_plugin.hosts.neuraloperator.training import knows_model
     except ModuleNotFoundError as error:
         if error.name not in _HOST_PACKAGES:
             raise  # installed but broken: its own error says more

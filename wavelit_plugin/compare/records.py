@@ -9,9 +9,9 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from wavelit_plugin.data.records import check_at_least
 from wavelit_plugin.data.simulation import check_seed
 from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.plugins.datasets import check_at_least
 from wavelit_plugin.shapes import Field
 
 Step = Callable[[Field], Field]

@@ -7,8 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from wavelit_plugin.data.records import DTYPES, check_at_least, check_device
 from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.plugins.datasets import DTYPES, check_at_least, check_device
 
 Predict = Literal["auto", "state", "change"]
 

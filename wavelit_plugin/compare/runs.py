@@ -15,8 +15,7 @@ from typing import Any
 
 from wavelit_plugin.compare.store import RunRecord, RunSpec, read_plan, read_runs, slug
 from wavelit_plugin.compare.student import student_t
-from wavelit_plugin.data.store import load_tensors, save_tensors
-from wavelit_plugin.files import content_errors, make_folder
+from wavelit_plugin.files import content_errors, load_tensors, make_folder, save_tensors
 
 SAMPLES = "samples"
 

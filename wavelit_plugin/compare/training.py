@@ -20,8 +20,7 @@ from torch import Tensor, nn
 from wavelit_plugin.compare.batches import Batches
 from wavelit_plugin.compare.contestants import Loss
 from wavelit_plugin.compare.request import Recipe, Spend
-from wavelit_plugin.data.store import load_tensors, save_tensors
-from wavelit_plugin.files import content_errors
+from wavelit_plugin.files import content_errors, load_tensors, save_tensors
 from wavelit_plugin.shapes import Field
 
 CLIP, DECAY, BETAS = 1.0, 1e-4, (0.9, 0.999)

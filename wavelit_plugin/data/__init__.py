@@ -2,14 +2,13 @@
 
 from wavelit_plugin.data.make import make_dataset
 from wavelit_plugin.data.problems import PROBLEMS, find_problem
-from wavelit_plugin.data.records import Problem, Setup, Trajectories
 from wavelit_plugin.data.request import DataReport, DataRequest
 from wavelit_plugin.data.simulation import Progress, simulate_dataset
-from wavelit_plugin.data.writers import WRITERS, Writer, find_writer
+from wavelit_plugin.plugins import find_writer
+from wavelit_plugin.plugins.datasets import Problem, Setup, Trajectories, Writer
 
 __all__ = [
     "PROBLEMS",
-    "WRITERS",
     "DataReport",
     "DataRequest",
     "Problem",

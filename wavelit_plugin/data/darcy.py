@@ -23,9 +23,9 @@ from jaxtyping import Float
 from torch import Generator, Tensor
 
 from wavelit_plugin.data.elimination import solve_rows
-from wavelit_plugin.data.records import DTYPES, Problem, Setup, Trajectories
 from wavelit_plugin.data.scattering import area_mean
 from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.plugins.datasets import DTYPES, Problem, Setup, Trajectories
 
 NDIM = 2
 

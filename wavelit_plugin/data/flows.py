@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from wavelit_plugin.data.incompressible import Fluid, IncompressibleSolver
 from wavelit_plugin.data.media import uniform
 from wavelit_plugin.data.periodic import resample, wave_numbers
-from wavelit_plugin.data.records import DTYPES, Problem, Setup, Trajectories
+from wavelit_plugin.plugins.datasets import DTYPES, Problem, Setup, Trajectories
 
 NDIM = 2
 KOLMOGOROV_FLUID = Fluid(viscosity=2e-3, diffusivity=2e-3, drag=0.1, force=1.0, wave=4)

@@ -24,8 +24,8 @@ from torch import Generator, Tensor
 from wavelit_plugin.data.exponential import advanced, coefficients
 from wavelit_plugin.data.media import Grid, integer, uniform
 from wavelit_plugin.data.periodic import resample, resolved, wave_numbers
-from wavelit_plugin.data.records import DTYPES, Problem, Setup, Trajectories
 from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.plugins.datasets import DTYPES, Problem, Setup, Trajectories
 
 NDIM = 2
 DIFFUSIVITIES = (2e-5, 1e-5)

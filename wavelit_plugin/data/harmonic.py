@@ -28,9 +28,9 @@ from wavelit_plugin.data.helmholtz import (
     Wave,
 )
 from wavelit_plugin.data.media import Grid, integer, uniform
-from wavelit_plugin.data.records import DTYPES, Problem, Setup, Trajectories
 from wavelit_plugin.data.scattering import area_mean
 from wavelit_plugin.errors import unknown_name
+from wavelit_plugin.plugins.datasets import DTYPES, Problem, Setup, Trajectories
 
 OMEGAS = (2.0, 6.0)
 """Range of the frequencies: wavelengths on the edge."""

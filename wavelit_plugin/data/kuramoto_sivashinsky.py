@@ -27,7 +27,8 @@ from torch import Generator, Tensor
 from wavelit_plugin.data.exponential import advanced, coefficients
 from wavelit_plugin.data.media import uniform
 from wavelit_plugin.data.periodic import resample, resolved, wave_numbers
-from wavelit_plugin.data.records import (
+from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.plugins.datasets import (
     DTYPES,
     Problem,
     Setup,
@@ -35,7 +36,6 @@ from wavelit_plugin.data.records import (
     check_at_least,
     check_device,
 )
-from wavelit_plugin.errors import ConfigError
 
 DT = (0.9, 1.1)
 """Range of the time between two frames, in units of the setup's interval."""

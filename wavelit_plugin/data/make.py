@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from wavelit_plugin import __version__
-from wavelit_plugin.data.records import Trajectories
 from wavelit_plugin.data.request import DataReport, DataRequest
 from wavelit_plugin.data.simulation import Progress, chunk_ranges, simulate_chunk
 from wavelit_plugin.data.statistics import Statistics, measure
@@ -22,9 +21,9 @@ from wavelit_plugin.data.store import (
     digest,
     size_in_bytes,
 )
-from wavelit_plugin.data.writers.base import Source
 from wavelit_plugin.errors import DataError
 from wavelit_plugin.files import disk_errors, locked, memory
+from wavelit_plugin.plugins.datasets import Source, Trajectories
 
 
 def make_dataset(request: DataRequest, progress: Progress | None = None) -> DataReport:

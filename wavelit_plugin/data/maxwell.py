@@ -33,9 +33,9 @@ from wavelit_plugin.data.media import (
     integer,
     uniform,
 )
-from wavelit_plugin.data.records import DTYPES, Problem, Setup, Trajectories
 from wavelit_plugin.data.scattering import area_mean
 from wavelit_plugin.errors import ConfigError, DataError, unknown_name
+from wavelit_plugin.plugins.datasets import DTYPES, Problem, Setup, Trajectories
 from wavelit_plugin.shapes import check_same_shape
 
 NDIM = 3

@@ -9,10 +9,10 @@ from wavelit_plugin.data.gray_scott import GRAY_SCOTT
 from wavelit_plugin.data.harmonic import HELMHOLTZ
 from wavelit_plugin.data.kuramoto_sivashinsky import KURAMOTO_SIVASHINSKY
 from wavelit_plugin.data.maxwell import MAXWELL
-from wavelit_plugin.data.records import Problem, Setup, check_at_least
 from wavelit_plugin.data.scattering import ACOUSTICS
 from wavelit_plugin.data.shallow_water import SHALLOW_WATER
 from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.plugins.datasets import Problem, Setup, check_at_least
 
 PROBLEMS: Mapping[str, Problem] = MappingProxyType(
     {

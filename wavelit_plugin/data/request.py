@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from wavelit_plugin.data.problems import find_problem
-from wavelit_plugin.data.records import Problem, Setup, check_at_least
 from wavelit_plugin.data.simulation import check_seed, problem_setup
-from wavelit_plugin.data.writers import find_writer
-from wavelit_plugin.data.writers.base import Writer
+from wavelit_plugin.plugins import find_writer
+from wavelit_plugin.plugins.datasets import Problem, Setup, Writer, check_at_least
 
 GENERATOR_VERSION = 2
 """Raised when the same request gives other numbers than before."""
@@ -22,7 +21,7 @@ class DataRequest:
     Args:
         out: folder; made when missing.
         problem: a key of PROBLEMS.
-        host: a key of WRITERS.
+        host: the name of a writer.
         layout: one of the host's layouts.
         size: points per axis of the stored fields.
         trajectories: training trajectories.

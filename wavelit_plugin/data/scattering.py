@@ -7,8 +7,8 @@ from torch import Tensor
 
 from wavelit_plugin.data.acoustics import BOUNDARIES, AcousticSolver, Material, steps_for
 from wavelit_plugin.data.media import MAX_SPEED, MEDIA, Grid, draw_pulses
-from wavelit_plugin.data.records import DTYPES, Problem, Setup, Trajectories
 from wavelit_plugin.errors import unknown_name
+from wavelit_plugin.plugins.datasets import DTYPES, Problem, Setup, Trajectories
 
 NDIM = 2
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 
 from wavelit_plugin.data.problems import check_setup, find_problem
-from wavelit_plugin.data.records import Problem, Setup, Trajectories, check_at_least
 from wavelit_plugin.errors import ConfigError, DataError, unknown_name
+from wavelit_plugin.plugins.datasets import Problem, Setup, Trajectories, check_at_least
 
 Progress = Callable[[int, int, str], None]
 """Called with (done, total, what is being done)."""

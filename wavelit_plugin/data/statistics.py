@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from wavelit_plugin.data.records import Trajectories
+from wavelit_plugin.plugins.datasets import Trajectories
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

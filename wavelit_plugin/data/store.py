@@ -11,14 +11,11 @@ import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
-import torch
-
-from wavelit_plugin.data.records import Trajectories
 from wavelit_plugin.errors import DataError
-from wavelit_plugin.files import disk_errors, make_folder, whole
+from wavelit_plugin.files import disk_errors, load_tensors, make_folder, save_tensors
+from wavelit_plugin.plugins.datasets import Trajectories
 
 _MARKER = "publishing"
 
@@ -92,44 +89,6 @@ class Workshop:
             aside = self.folder / f"replaced-{uuid4().hex}"
             final.replace(aside)
         made.replace(final)
-
-
-def save_tensors(content: dict[str, object], path: Path) -> None:
-    """Save a dictionary that ``torch.load(weights_only=True)`` reads, whole or not at all.
-
-    Raises:
-        DataError: the disk does not take it (torch reports this as a RuntimeError).
-    """
-    try:
-        with whole(path) as draft, draft.open("wb") as file:
-            torch.save(content, file)  # given a name, it would be in the bytes
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"cannot write {path} ({reason}); free some room on the disk") from error
-
-
-def load_tensors(path: Path, *, advice: str) -> dict[str, Any]:
-    """Return the dictionary in a file of torch, on the CPU; nothing in it is run.
-
-    Raises:
-        DataError: it cannot be read, is damaged, holds objects that only running code could make,
-            or no dictionary; ``advice`` says what to do.
-    """
-    try:
-        with disk_errors(path):
-            held = torch.load(path, weights_only=True, map_location="cpu")
-    except DataError:
-        raise
-    except Exception as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise DataError(
-            f"{path} cannot be read without running code in it, or is damaged ({reason}); {advice}"
-        ) from error
-    if not isinstance(held, dict):
-        raise DataError(
-            f"{path} must hold a dictionary of tensors, got {type(held).__name__}; {advice}"
-        )
-    return held
 
 
 def digest(path: Path) -> str:

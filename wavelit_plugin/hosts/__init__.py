@@ -1,1 +1,1 @@
-"""One file for each host: it re-lays out, names and registers, and holds no arithmetic."""
+"""One folder for each host: it re-lays out, names and registers, and holds no arithmetic."""

@@ -112,7 +112,7 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tokens, scale: int = 0) -> Tokens:
         """Filter all features together."""
-        weight = self.weight
+        weight: Tensor = self.weight
         if self.gain is not None:
             # of the weight: the tensors are many times larger
             weight = weight * self.gain[scale].view(-1, *[1] * (weight.ndim - 1))

@@ -4,17 +4,33 @@ from __future__ import annotations
 
 from wavelit_plugin.autoload.records import HostStatus
 from wavelit_plugin.autoload.watch import WATCH
-from wavelit_plugin.plugins.manager import criteria, find_criterion, hosts, models, operators
+from wavelit_plugin.plugins.manager import (
+    checkpoint_formats,
+    criteria,
+    find_configs,
+    find_criterion,
+    find_writer,
+    hosts,
+    models,
+    operators,
+    readers,
+    writers,
+)
 
 __all__ = [
     "activate",
+    "checkpoint_formats",
     "criteria",
     "deactivate",
+    "find_configs",
     "find_criterion",
+    "find_writer",
     "hosts",
     "models",
     "operators",
+    "readers",
     "report",
+    "writers",
 ]
 
 

@@ -1,30 +1,28 @@
-"""What this package itself provides, through the hooks that others use too."""
+"""What this package itself provides, through the hooks that others use too.
+
+Importing it loads no model: a hook is also asked where nothing is to be computed.
+"""
 
 from __future__ import annotations
 
 from functools import partial
-from importlib import import_module
+from typing import TYPE_CHECKING
 
-from torch import nn
-
-from wavelit_plugin.loss import WaveletLoss
-from wavelit_plugin.model import PRESETS, WaveLiT, WaveLiTConfig
-from wavelit_plugin.plugins.baselines import BASELINES
 from wavelit_plugin.plugins.specs import hookimpl
 from wavelit_plugin.plugins.types import CriterionRecord, ModelRecord, OperatorRecord
-from wavelit_plugin.plugins.wavelit_operators import preset_operators, preset_summary
 
-# by name, as hosts are in the layer above; none of them imports its host before it is asked to
-_HOSTS = (
-    "wavelit_plugin.hosts.neuraloperator_operators",
-    "wavelit_plugin.hosts.pdearena_operators",
-    "wavelit_plugin.hosts.the_well_operators",
-)
+if TYPE_CHECKING:
+    from torch import nn
+
+    from wavelit_plugin.plugins.checkpoints import Format
 
 
 @hookimpl
 def wavelit_models() -> list[ModelRecord]:
     """One model a preset."""
+    from wavelit_plugin.model import PRESETS
+    from wavelit_plugin.plugins.wavelit_operators import preset_summary
+
     return [
         ModelRecord(name=name, build=partial(_preset, name), summary=preset_summary(name))
         for name in PRESETS
@@ -34,18 +32,32 @@ def wavelit_models() -> list[ModelRecord]:
 @hookimpl
 def wavelit_criteria() -> list[CriterionRecord]:
     """The wavelet-domain loss."""
+    from wavelit_plugin.loss import WaveletLoss
+
     summary = "wavelet-domain loss beside a base loss, VRMSE unless the host has one"
     term = partial(WaveletLoss, base=None, boundary="open")
     return [CriterionRecord(name="wavelet", build=WaveletLoss, summary=summary, term=term)]
 
 
 @hookimpl
+def wavelit_checkpoints() -> list[Format]:
+    """Our own files."""
+    from wavelit_plugin.plugins.checkpoints import WAVELIT
+
+    return [WAVELIT]
+
+
+@hookimpl
 def wavelit_operators() -> list[OperatorRecord]:
-    """Our presets, the baselines, and the operators of the hosts that we know."""
-    theirs = [record for module in _HOSTS for record in import_module(module).OPERATORS]
-    return [*preset_operators(), *BASELINES, *theirs]
+    """Our presets, and the baselines."""
+    from wavelit_plugin.plugins.baselines import BASELINES
+    from wavelit_plugin.plugins.wavelit_operators import preset_operators
+
+    return [*preset_operators(), *BASELINES]
 
 
 def _preset(name: str, *, in_channels: int, out_channels: int, **knobs: object) -> nn.Module:
+    from wavelit_plugin.model import WaveLiT, WaveLiTConfig
+
     sizes = {"in_channels": in_channels, "out_channels": out_channels}
     return WaveLiT(WaveLiTConfig.preset(name, **sizes, **knobs))  # type: ignore[arg-type]

@@ -4,18 +4,43 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pluggy
 
 from wavelit_plugin.autoload.switches import complain
 from wavelit_plugin.errors import unknown_name
-from wavelit_plugin.plugins import builtin, specs
-from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord, OperatorRecord
-from wavelit_plugin.plugins.wavelit_operators import model_operator
+from wavelit_plugin.plugins import specs
+from wavelit_plugin.plugins.types import (
+    ConfigFolder,
+    CriterionRecord,
+    HostRecord,
+    ModelRecord,
+    OperatorRecord,
+)
 
-Record = TypeVar("Record", HostRecord, ModelRecord, CriterionRecord, OperatorRecord)
+if TYPE_CHECKING:
+    from wavelit_plugin.plugins.checkpoints import Format
+    from wavelit_plugin.plugins.datasets import Reader, Writer
+
+Record = TypeVar("Record")
+
+_OURS = (
+    "wavelit_plugin.plugins.builtin",
+    "wavelit_plugin.hosts.neuraloperator",
+    "wavelit_plugin.hosts.pdearena",
+    "wavelit_plugin.hosts.the_well",
+)
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+NamedRecord = TypeVar("NamedRecord", bound=_Named)
 
 
 @cache
@@ -23,7 +48,8 @@ def plugin_manager() -> pluggy.PluginManager:
     """Return the manager with this package's plugin and those of the group ``wavelit``."""
     manager = pluggy.PluginManager(specs.PROJECT)
     manager.add_hookspecs(specs)
-    manager.register(builtin, name="wavelit_plugin")
+    for name in _OURS:
+        manager.register(import_module(name), name=name)
     for entry in entry_points(group=specs.PROJECT):
         _load(manager, entry)
     return manager
@@ -49,10 +75,33 @@ def operators() -> tuple[OperatorRecord, ...]:
 
     A model is an operator too, unless an operator has its name.
     """
+    from wavelit_plugin.plugins.wavelit_operators import model_operator
+
     known = {record.name: record for record in _by_name(_ask("wavelit_operators", OperatorRecord))}
     for plugin, model in _answers("wavelit_models", ModelRecord):
         known.setdefault(model.name, model_operator(model, plugin))
     return tuple(known.values())
+
+
+def readers() -> tuple[Reader, ...]:
+    """Return the readers of all plugins, in the order in which they are asked."""
+    from wavelit_plugin.plugins.datasets import Reader
+
+    return _by_name(_ask("wavelit_readers", Reader))
+
+
+def writers() -> tuple[Writer, ...]:
+    """Return the writers of all plugins, one a host."""
+    from wavelit_plugin.plugins.datasets import Writer
+
+    return _by_name(_ask("wavelit_writers", Writer))
+
+
+def checkpoint_formats() -> tuple[Format, ...]:
+    """Return the formats of checkpoints of all plugins, in the order in which they are asked."""
+    from wavelit_plugin.plugins.checkpoints import Format
+
+    return _by_name(_ask("wavelit_checkpoints", Format))
 
 
 def find_criterion(name: str) -> CriterionRecord:
@@ -61,9 +110,23 @@ def find_criterion(name: str) -> CriterionRecord:
     Raises:
         ConfigError: nobody provides it; lists the known names with the nearest.
     """
-    known = {record.name: record for record in criteria()}
+    return _found("criterion", name, criteria())
+
+
+def find_writer(host: str) -> Writer:
+    """Return the writer into the files of ``host``; ConfigError with the nearest name otherwise."""
+    return _found("host", host, writers())
+
+
+def find_configs(host: str) -> ConfigFolder:
+    """Return the configurations for ``host``; ConfigError with the nearest name otherwise."""
+    return _found("host", host, _by_name(_ask("wavelit_configs", ConfigFolder)))
+
+
+def _found(kind: str, name: str, records: tuple[NamedRecord, ...]) -> NamedRecord:
+    known = {record.name: record for record in records}
     if name not in known:
-        raise unknown_name("criterion", name, known)
+        raise unknown_name(kind, name, known)
     return known[name]
 
 
@@ -97,9 +160,6 @@ def _checked(record: object, kind: type[Record]) -> Record:
     if not isinstance(record, kind):
         raise TypeError(f"expected {kind.__name__} records, got {record!r}")
     return record
-
-
-NamedRecord = TypeVar("NamedRecord", ModelRecord, CriterionRecord, OperatorRecord)
 
 
 def _by_name(records: Iterator[NamedRecord]) -> tuple[NamedRecord, ...]:

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-
-from torch import Tensor, nn
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wavelit_plugin.autoload.records import HostRecord
 
-__all__ = ["CriterionRecord", "GridTask", "HostRecord", "ModelRecord", "OperatorRecord"]
+if TYPE_CHECKING:  # a hook is also asked where nothing is to be computed
+    from torch import Tensor, nn
+
+__all__ = [
+    "ConfigFolder",
+    "CriterionRecord",
+    "GridTask",
+    "HostRecord",
+    "ModelRecord",
+    "OperatorRecord",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,3 +132,17 @@ class OperatorRecord:
     fit: Callable[[nn.Module, Tensor, Tensor], None] | None = None
     missing: Callable[[], str | None] = nothing_missing
     takes: Callable[[GridTask], str | None] = takes_every
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfigFolder:
+    """Files that run in a host as they are; ``wavelit config`` prints them.
+
+    Attributes:
+        name: the host's.
+        folder: with the files, also in folders of its own; they say ``waveliT`` where a model of
+            another size can stand.
+    """
+
+    name: str
+    folder: Path

@@ -25,8 +25,8 @@ from wavelit_plugin.compare.results import hardware, versions
 from wavelit_plugin.compare.shells import Shells
 from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore, clear, planning
 from wavelit_plugin.data.readers import GridData, read_grid_data
-from wavelit_plugin.data.records import Trajectories
 from wavelit_plugin.files import write_file, write_json
+from wavelit_plugin.plugins.datasets import Trajectories
 
 TABLE, SUMMARY = "errors.csv", "summary.json"
 Found = Mapping[str, Scores]

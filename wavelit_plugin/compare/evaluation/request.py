@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from wavelit_plugin.data.records import check_at_least, check_device
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.plugins.datasets import check_at_least, check_device
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from wavelit_plugin.data.readers import GridData
-from wavelit_plugin.data.records import Trajectories
 from wavelit_plugin.errors import ConfigError, DataError
+from wavelit_plugin.plugins.datasets import Trajectories
 
 
 def checked_trajectories(data: GridData, path: Path) -> Trajectories:

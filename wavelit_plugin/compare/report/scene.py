@@ -13,8 +13,8 @@ from torch import Tensor
 from wavelit_plugin.compare.report.measures import Ranking, measures, ranking
 from wavelit_plugin.compare.report.palette import Look, looks
 from wavelit_plugin.compare.runs import Comparison, Row, load_comparison, rows, samples_path
-from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.files import load_tensors
 
 
 @dataclass(frozen=True, kw_only=True)

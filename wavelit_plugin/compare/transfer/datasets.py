@@ -10,11 +10,12 @@ from torch import Tensor
 
 from wavelit_plugin.compare.grid_data import Target, Units, relative_change, units_of
 from wavelit_plugin.compare.transfer.streamed import StreamedPairs, sample_of
-from wavelit_plugin.data.readers import READERS, GridData, Pairs, read_grid_data
-from wavelit_plugin.data.readers.the_well import THE_WELL
+from wavelit_plugin.data.readers import GridData, Pairs, read_grid_data
 from wavelit_plugin.errors import ConfigError
+from wavelit_plugin.hosts.the_well.reader import READER as THE_WELL
 from wavelit_plugin.model import ChannelLayout, JointWaveLiT, Member, WaveLiTConfig
 from wavelit_plugin.model.monitor import SAMPLES
+from wavelit_plugin.plugins import readers
 from wavelit_plugin.plugins.wavelit_operators import heads_of
 from wavelit_plugin.shapes import Field
 
@@ -145,7 +146,7 @@ def _streamed(place: Path, device: str) -> TransferDataset:
 
 def _places(path: Path) -> tuple[Path, ...]:
     """Return the data sets of a folder, one by one; the folder where it holds less than two."""
-    names = [name for r in READERS for name in r.names(path)] if path.is_dir() else []
+    names = [name for r in readers() for name in r.names(path)] if path.is_dir() else []
     if names == [path.name] or not names:
         return (path,)
     return tuple(path / name for name in names)

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from wavelit_plugin.data.records import DTYPES, check_at_least, check_device
 from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.plugins.datasets import DTYPES, check_at_least, check_device
 
 PERSISTENCE = "persistence"
 BESPOKE, BESPOKE_TUNED = "bespoke", "bespoke+tuned"

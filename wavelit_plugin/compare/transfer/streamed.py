@@ -16,12 +16,11 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from wavelit_plugin.data.readers import GridData, Pairs
-from wavelit_plugin.data.readers.base import check_finite, continued
-from wavelit_plugin.data.readers.the_well_hdf5 import Content, content_of, opened
-from wavelit_plugin.data.records import Trajectories, with_parameters
+from wavelit_plugin.data.readers import GridData, Pairs, check_finite, continued
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.hosts.the_well.reader import Content, content_of, opened
 from wavelit_plugin.model.monitor import SAMPLES
+from wavelit_plugin.plugins.datasets import Trajectories, with_parameters
 
 TESTED, FRAMES = 16, 31
 """Test trajectories at most, evenly spread over the split, and how many of their first frames."""

@@ -18,11 +18,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
 
-from wavelit_plugin.data.records import Problem, Setup
-from wavelit_plugin.data.writers import pdearena_hdf5, pdearena_zarr
-from wavelit_plugin.data.writers.base import Source, Writer
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wavelit_plugin.data.periodic import wave_numbers
+from wavelit_plugin.data.statistics import measure
 from wavelit_plugin.errors import ConfigError, DataError, HostError, unknown_name
-from wavelit_plugin.files import disk_errors
+from wavelit_plugin.files import disk_errors, save_tensors
+from wavelit_plugin.plugins.datasets import Problem, Setup, Source, Trajectories, Writer
 
 SPLITS = ("train", "valid", "test")
 
@@ -100,6 +106,162 @@ def _misfit_maxwell(problem: Problem, setup: Setup) -> str | None:
     return None if fits else _components(problem)
 
 
+Parts = Mapping[str, Tensor]
+"""Data sets by name, the trajectory on axis 0."""
+
+
+def write_flow(source: Source, split: str, path: Path) -> None:
+    """Write u, vx, vy, the coordinates, and buo_y where the problem has it."""
+    problem, setup = source.problem, source.setup
+    names = (*problem.scalars, *problem.vectors[0])
+    points = torch.arange(setup.size) / setup.size
+    times = torch.arange(setup.frames) * setup.interval
+
+    def parts(chunk: Trajectories) -> Parts:
+        batch = len(chunk.fields)
+        held = {
+            name: field_of(problem, chunk, field)
+            for name, field in zip(("u", "vx", "vy"), names, strict=True)
+        }
+        axes = {"t": times, "x": points, "y": points}
+        held.update({name: axis.expand(batch, -1) for name, axis in axes.items()})
+        return {**held, **_parameters(problem, chunk)}
+
+    _fill(path, split, source.counts[split], (parts(chunk) for chunk in source.chunks(split)))
+
+
+def write_chaos(source: Source, split: str, path: Path) -> None:
+    """Write the field as pde_{frames}-{size}, and the parameters."""
+    problem, setup = source.problem, source.setup
+    name = f"pde_{setup.frames}-{setup.size}"
+    parts = (
+        {name: chunk.fields[:, :, 0], **_parameters(problem, chunk)}
+        for chunk in source.chunks(split)
+    )
+    _fill(path, split, source.counts[split], parts)
+
+
+def write_maxwell(source: Source, split: str, path: Path) -> None:
+    """Write the two vectors with their components on the last axis."""
+    problem = source.problem
+    parts = (
+        {
+            name: torch.stack([field_of(problem, chunk, field) for field in vector], dim=-1)
+            for name, vector in zip(("d_field", "h_field"), problem.vectors, strict=True)
+        }
+        for chunk in source.chunks(split)
+    )
+    _fill(path, split, source.counts[split], parts)
+
+
+def field_of(
+    problem: Problem, chunk: Trajectories, name: str
+) -> Float[Tensor, "batch frame *space"]:
+    """Return one field of all frames."""
+    return chunk.fields[:, :, problem.fields.index(name)]
+
+
+def _parameters(problem: Problem, chunk: Trajectories) -> Parts:
+    return dict(zip(problem.parameters, chunk.parameters.unbind(dim=1), strict=True))
+
+
+def _fill(path: Path, split: str, count: int, chunks: Iterator[Parts]) -> None:
+    """Write data sets of ``count`` trajectories into the group ``split`` of a new file."""
+    import h5py
+
+    start = 0
+    with h5py.File(path, "w") as file:
+        group = file.create_group(split)
+        for parts in chunks:
+            stop = start
+            for name, values in parts.items():
+                shape = (count, *values.shape[1:])
+                held = group.require_dataset(name, shape, dtype=np.float32, exact=True)
+                stop = start + len(values)
+                held[start:stop] = values.numpy().astype(np.float32)
+            start = stop
+
+
+NORMS = "normstats.pt"
+
+
+def vorticity(
+    velocity_x: Float[Tensor, "*batch x y"], velocity_y: Float[Tensor, "*batch x y"]
+) -> Float[Tensor, "*batch x y"]:
+    """Return d_x v_y - d_y v_x on the periodic square of edge 1, by Fourier series.
+
+    >>> float(vorticity(torch.ones(8, 8), torch.ones(8, 8)).abs().max())
+    0.0
+    """
+    size = velocity_x.shape[-1]
+    k_x, k_y = (2j * torch.pi * k for k in wave_numbers(size, ndim=2))
+    # the derivative of the highest wave of an even grid is not determined by its values
+    odd = [(k.abs() * 2 < size).to(torch.float64) for k in wave_numbers(size, ndim=2)]
+    spectrum_x, spectrum_y = (torch.fft.rfft2(v.double()) for v in (velocity_x, velocity_y))
+    turn = k_x * odd[0] * spectrum_y - k_y * odd[1] * spectrum_x
+    return torch.fft.irfft2(turn, s=(size, size)).to(velocity_x)
+
+
+def write_split(source: Source, split: str, path: Path) -> None:
+    """Write pres, u, v and vor of a split; u is the velocity along the last axis, x."""
+    import xarray
+
+    for number, chunk in enumerate(source.chunks(split)):
+        pressure, velocity_x, velocity_y, spin = _parts(source, chunk)
+        data = xarray.Dataset(
+            {
+                "pres": _variable(pressure),
+                "u": _variable(velocity_x[:, :, None]),
+                "v": _variable(velocity_y[:, :, None]),
+                "vor": _variable(spin[:, :, None]),
+            }
+        )
+        if number == 0:
+            encoding = {name: {"chunks": (1, *held.shape[1:])} for name, held in data.items()}
+            # format 2 is what every release of zarr reads
+            data.to_zarr(path, mode="w", zarr_format=2, encoding=encoding)
+        else:
+            data.to_zarr(path, append_dim="b")
+
+
+def write_norms(source: Source, folder: Path) -> None:
+    """Write the mean and std of pres and vor over the training split."""
+    statistics = measure(
+        chunk._replace(fields=torch.stack([parts[0], parts[3]], dim=2))
+        for chunk in source.chunks("train")
+        for parts in [_parts(source, chunk)]
+    )
+    norms: dict[str, object] = {
+        name: {
+            "mean": torch.tensor(statistics.mean[index]),
+            "std": torch.tensor(statistics.std[index]),
+        }
+        for index, name in enumerate(("pres", "vor"))
+    }
+    save_tensors(norms, folder / NORMS)
+
+
+def _parts(
+    source: Source, chunk: Trajectories
+) -> tuple[
+    Float[Tensor, "batch frame x y"],
+    Float[Tensor, "batch frame x y"],
+    Float[Tensor, "batch frame x y"],
+    Float[Tensor, "batch frame x y"],
+]:
+    """Return pressure, both velocities and the vorticity."""
+    problem = source.problem
+    names = (*problem.scalars, *problem.vectors[0])
+    pressure, velocity_x, velocity_y = (field_of(problem, chunk, name) for name in names)
+    return pressure, velocity_x, velocity_y, vorticity(velocity_x, velocity_y)
+
+
+def _variable(values: Tensor) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """Return names of the axes and values with x last, as on a globe: longitude after latitude."""
+    axes = ("b", "t", "y", "x") if values.ndim == 4 else ("b", "t", "c", "y", "x")
+    return axes, np.ascontiguousarray(values.transpose(-1, -2).numpy(), dtype=np.float32)
+
+
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
         "shallowwater2d": Layout(
@@ -111,9 +273,9 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             mark="{split}.zarr",
             file="{split}.zarr",
             packages=("xarray", "zarr"),
-            write=pdearena_zarr.write_split,
-            extra=("normstats.pt",),
-            finish=pdearena_zarr.write_norms,
+            write=write_split,
+            extra=(NORMS,),
+            finish=write_norms,
         ),
         "navierstokes2d": Layout(
             tasks=("NavierStokes2D", "Cond-NavierStokes2D"),
@@ -122,7 +284,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             mark="{split}",
             file="{problem}_{split}_{size}.h5",
             packages=("h5py",),
-            write=pdearena_hdf5.write_flow,
+            write=write_flow,
         ),
         "kuramotosivashinsky1d": Layout(
             tasks=("KuramotoSivashinsky1D",),
@@ -131,7 +293,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             mark="_{split}_",
             file="{problem}_{split}_{size}.h5",
             packages=("h5py",),
-            write=pdearena_hdf5.write_chaos,
+            write=write_chaos,
         ),
         "maxwell3d": Layout(
             tasks=("Maxwell3D",),
@@ -140,7 +302,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             mark="{split}",
             file="{problem}_{split}_{size}.h5",
             packages=("h5py",),
-            write=pdearena_hdf5.write_maxwell,
+            write=write_maxwell,
         ),
     }
 )
@@ -253,8 +415,8 @@ def write(source: Source, folder: Path, layout: str) -> Iterator[str]:
     yield from record.extra
 
 
-PDEARENA = Writer(
-    host="pdearena",
+WRITER = Writer(
+    name="pdearena",
     splits=SPLITS,
     layouts=tuple(LAYOUTS),
     check=check,

@@ -1,7 +1,10 @@
-"""The records that problems, writers and the maker of data sets share."""
+"""What problems, readers, writers and the maker of data sets exchange, as records."""
 
-from collections.abc import Callable, Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -9,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.shapes import Field
 
 DTYPES: dict[str, torch.dtype] = {"float32": torch.float32, "float64": torch.float64}
 SMALLEST_SIZE = 16
@@ -132,6 +136,132 @@ class Problem:
         """The fields that are no component of a vector, in order."""
         components = {name for vector in self.vectors for name in vector}
         return tuple(name for name in self.fields if name not in components)
+
+
+class Pairs(NamedTuple):
+    """Inputs and targets, both (sample, channel, *space), in physical units."""
+
+    x: Field
+    y: Field
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridData:
+    """A data set in three splits that share no trajectory.
+
+    Attributes:
+        name: of the data set.
+        fields: names of the channels of ``y``.
+        constants: names of the other channels of ``x``; all of them where nothing continues.
+        boundary: what each axis does at its ends; "open" where nobody knows.
+        continues: whether ``y`` is the first channels of ``x`` one frame later.
+        train, valid, test: the splits, float32, on the CPU.
+        trajectories: the whole test trajectories; the parameters are among the constants, and
+            None where the data are static.
+        parameters: names of the numbers of a trajectory, which are the last of the constants.
+    """
+
+    name: str
+    fields: tuple[str, ...]
+    constants: tuple[str, ...]
+    boundary: tuple[str, ...]
+    continues: bool
+    train: Pairs
+    valid: Pairs
+    test: Pairs
+    trajectories: Trajectories | None
+    parameters: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, ...]:
+        """Grid points along each axis."""
+        return tuple(self.train.x.shape[2:])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reader:
+    """How the files of one format are read.
+
+    Attributes:
+        name: of the format.
+        files: what its files are called, for a message.
+        names: called with a folder; the names of the data sets in it.
+        read: called with a folder and one of these names.
+    """
+
+    name: str
+    files: str
+    names: Callable[[Path], tuple[str, ...]]
+    read: Callable[[Path, str], GridData]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """A finished simulation, read chunk by chunk.
+
+    Args:
+        problem: the problem.
+        setup: how it was simulated.
+        counts: trajectories per split.
+        chunks: returns the chunks of a split in order, anew at every call.
+    """
+
+    problem: Problem
+    setup: Setup
+    counts: dict[str, int]
+    chunks: Callable[[str], Iterator[Trajectories]]
+
+
+def any_folder(out: Path, names: tuple[str, ...], layout: str) -> None:
+    """Accept every folder: for hosts that open files by their names."""
+    del out, names, layout
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Writer:
+    """How the data of any problem become the files of one host.
+
+    Args:
+        name: the host's.
+        splits: the parts of a data set, in the order of writing.
+        layouts: names of the file layouts, the default first.
+        check: raises ConfigError when a layout cannot hold a problem in a setup.
+        files: names of the data files or folders that ``write`` makes for a layout, in that order.
+        stem: beginning of all names of a layout, for the metadata file.
+        describe: facts of a layout for the metadata file, such as the channels' names.
+        write: writes the files into a folder; yields each name after it was written.
+        check_folder: raises ConfigError or DataError when the host could not read files of these
+            names from a folder, for a layout; by default
+            none is refused.
+    """
+
+    name: str
+    splits: tuple[str, ...]
+    layouts: tuple[str, ...]
+    check: Callable[[Problem, Setup, str], None]
+    files: Callable[[Problem, Setup, str], tuple[str, ...]]
+    stem: Callable[[Problem, Setup, str], str]
+    describe: Callable[[Problem, str], dict[str, object]]
+    write: Callable[[Source, Path, str], Iterator[str]]
+    check_folder: Callable[[Path, tuple[str, ...], str], None] = any_folder
+
+    def default_layout(self, problem: Problem, setup: Setup) -> str:
+        """Return the first layout that can hold the problem; ConfigError when none can."""
+        refusals = {layout: self._refusal(problem, setup, layout) for layout in self.layouts}
+        for layout, refusal in refusals.items():
+            if refusal is None:
+                return layout
+        raise ConfigError(
+            f"no layout of {self.name} can hold {problem.name}: "
+            f"{'; '.join(map(str, refusals.values()))}"
+        )
+
+    def _refusal(self, problem: Problem, setup: Setup, layout: str) -> ConfigError | None:
+        try:
+            self.check(problem, setup, layout)
+        except ConfigError as error:
+            return error
+        return None
 
 
 def check_at_least(name: str, value: int, least: int) -> None:

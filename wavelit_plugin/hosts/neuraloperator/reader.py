@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from wavelit_plugin.data.readers.base import (
+from wavelit_plugin.data.readers import (
     GridData,
     Pairs,
     Reader,
@@ -23,9 +23,9 @@ from wavelit_plugin.data.readers.base import (
     held_back,
     read_metadata,
 )
-from wavelit_plugin.data.records import Trajectories, with_parameters
-from wavelit_plugin.data.store import load_tensors
 from wavelit_plugin.errors import DataError
+from wavelit_plugin.files import load_tensors
+from wavelit_plugin.plugins.datasets import Trajectories, with_parameters
 
 _ADVICE = "make or copy it again"
 _TRAIN = re.compile(r"(?P<stem>.+)_train_(?P<size>\d+)\.pt")
@@ -75,7 +75,12 @@ def read(folder: Path, name: str) -> GridData:
     )
 
 
-NEURALOPERATOR = Reader(name="neuraloperator", names=names, read=read)
+READER = Reader(
+    name="neuraloperator",
+    files="{stem}_train_{size}.pt with {stem}_test_{size}.pt",
+    names=names,
+    read=read,
+)
 
 
 class _Trajectories:

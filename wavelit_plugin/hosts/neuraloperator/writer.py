@@ -18,10 +18,9 @@ from types import MappingProxyType
 import torch
 from torch import Tensor
 
-from wavelit_plugin.data.records import Problem, Setup, with_parameters
-from wavelit_plugin.data.store import save_tensors
-from wavelit_plugin.data.writers.base import Source, Writer, any_folder
 from wavelit_plugin.errors import ConfigError, unknown_name
+from wavelit_plugin.files import save_tensors
+from wavelit_plugin.plugins.datasets import Problem, Setup, Source, Writer, with_parameters
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -169,12 +168,11 @@ def _trajectories(source: Source) -> dict[str, object]:
     }
 
 
-NEURALOPERATOR = Writer(
-    host="neuraloperator",
+WRITER = Writer(
+    name="neuraloperator",
     splits=("train", "test"),
     layouts=tuple(LAYOUTS),
     check=check,
-    check_folder=any_folder,
     files=files,
     stem=stem,
     describe=describe,

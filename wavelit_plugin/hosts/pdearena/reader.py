@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavelit_plugin.data.readers.base import (
+from wavelit_plugin.data.readers import (
     GridData,
     Reader,
     boundary_of,
@@ -23,8 +23,8 @@ from wavelit_plugin.data.readers.base import (
     evolving,
     read_metadata,
 )
-from wavelit_plugin.data.records import Trajectories
 from wavelit_plugin.errors import DataError, HostError
+from wavelit_plugin.plugins.datasets import Trajectories
 
 Held = Mapping[str, Tensor]
 
@@ -66,7 +66,12 @@ def read(folder: Path, name: str) -> GridData:
     )
 
 
-PDEARENA_HDF5 = Reader(name="pdearena_hdf5", names=names, read=read)
+READER = Reader(
+    name="pdearena",
+    files="{name}_train_*.h5 with {name}_test_*.h5",
+    names=names,
+    read=read,
+)
 
 
 def _files(folder: Path, split: str) -> dict[str, list[Path]]:

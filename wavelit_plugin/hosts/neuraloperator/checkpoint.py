@@ -8,14 +8,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from wavelit_plugin.compare.evaluation.checkpoints.base import Format, Model, ready
-from wavelit_plugin.compare.evaluation.checkpoints.channels import check_channels
-from wavelit_plugin.compare.evaluation.checkpoints.conditions import on_channels
-from wavelit_plugin.compare.evaluation.checkpoints.tensors import fill, read_state, read_torch
-from wavelit_plugin.compare.evaluation.request import EvaluationRequest
-from wavelit_plugin.data.readers import GridData
 from wavelit_plugin.errors import ConfigError, DataError
 from wavelit_plugin.model import PRESETS, WaveLiT, WaveLiTConfig
+from wavelit_plugin.plugins.checkpoints import (
+    CheckpointRequest,
+    Format,
+    Model,
+    check_channels,
+    fill,
+    on_channels,
+    read_state,
+    read_torch,
+    ready,
+)
 
 _NAME = "neuraloperator"
 _STATE, _METADATA = "_state_dict.pt", "_metadata.pkl"
@@ -26,7 +31,7 @@ def holds(path: Path) -> bool:
     return path.name.endswith(_STATE) if path.is_file() else bool(list(path.glob(f"*{_STATE}")))
 
 
-def load(request: EvaluationRequest, data: GridData) -> Model:
+def load(request: CheckpointRequest) -> Model:
     """Return the model.
 
     Raises:
@@ -41,14 +46,14 @@ def load(request: EvaluationRequest, data: GridData) -> Model:
             "that too, or give --build"
         )
     config = _config(read_torch(described), described)
-    check_channels(config, data, request.checkpoint)
+    check_channels(config, request.data, request.checkpoint)
     model = WaveLiT(config)
     fill(model, read_state(weights), weights)
     frames = config.channels.frames
     return ready(on_channels(model), format=_NAME, frames=frames, device=request.device)
 
 
-NEURALOPERATOR = Format(
+FORMAT = Format(
     name=_NAME, summary=f"neuraloperator's *{_STATE} of waveliT", holds=holds, load=load
 )
 

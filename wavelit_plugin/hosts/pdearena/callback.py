@@ -2,7 +2,7 @@
 
     trainer:
       callbacks:
-        - class_path: wavelit_plugin.hosts.pdearena_callback.WaveLiTCallback
+        - class_path: wavelit_plugin.hosts.pdearena.callback.WaveLiTCallback
 
 Lightning's command line imports the classes of ``trainer.callbacks`` before it builds the model,
 and importing this module registers. As a callback the class does nothing.

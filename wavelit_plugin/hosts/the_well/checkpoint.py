@@ -15,14 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from wavelit_plugin.compare.evaluation.checkpoints.base import Format, Model, ready
-from wavelit_plugin.compare.evaluation.checkpoints.channels import check_channels
-from wavelit_plugin.compare.evaluation.checkpoints.tensors import fill, is_torch, read_state
-from wavelit_plugin.compare.evaluation.request import EvaluationRequest
-from wavelit_plugin.compare.records import Step
-from wavelit_plugin.data.readers import GridData
 from wavelit_plugin.errors import ConfigError, DataError, HostError
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
+from wavelit_plugin.plugins.checkpoints import (
+    CheckpointRequest,
+    Format,
+    Model,
+    Step,
+    check_channels,
+    fill,
+    is_torch,
+    read_state,
+    ready,
+)
+from wavelit_plugin.plugins.datasets import GridData
 from wavelit_plugin.shapes import Field
 
 _NAME = "the_well"
@@ -36,7 +42,7 @@ def holds(path: Path) -> bool:
     return is_torch(path) and _described(path) is not None
 
 
-def load(request: EvaluationRequest, data: GridData) -> Model:
+def load(request: CheckpointRequest) -> Model:
     """Return the model. It takes the constant fields, and not the scalars of a trajectory.
 
     Raises:
@@ -45,7 +51,7 @@ def load(request: EvaluationRequest, data: GridData) -> Model:
             ZScoreNormalization.
         HostError: omegaconf is not installed.
     """
-    path = request.checkpoint
+    path, data = request.checkpoint, request.data
     facts = _read_yaml(_described(path) or path)
     state = read_state(path)
     core = {k.partition(_CORE)[2]: v for k, v in state.items() if f".{_CORE}" in f".{k}"}
@@ -60,11 +66,11 @@ def load(request: EvaluationRequest, data: GridData) -> Model:
     step = found.step
     if facts["data"].get("use_normalization"):
         _check_normalisation(facts["data"], path)
-        step = _normalised(step, request, data, config)
+        step = _normalised(step, request, config)
     return replace(found, step=lambda u: step(u[:, : config.in_channels]))
 
 
-THE_WELL = Format(
+FORMAT = Format(
     name=_NAME, summary=f"The Well's .pt of waveliT below {_CONFIG}", holds=holds, load=load
 )
 
@@ -144,11 +150,10 @@ def _check_normalisation(loaded: Mapping[str, Any], path: Path) -> None:
         )
 
 
-def _normalised(
-    step: Step, request: EvaluationRequest, data: GridData, config: WaveLiTConfig
-) -> Step:
+def _normalised(step: Step, request: CheckpointRequest, config: WaveLiTConfig) -> Step:
     """Return the step of a model of normalised data in physical units."""
-    places = (request.data / _STATISTICS, request.data / data.name / _STATISTICS)
+    data = request.data
+    places = (request.folder / _STATISTICS, request.folder / data.name / _STATISTICS)
     place = next((path for path in places if path.is_file()), None)
     if place is None:
         raise DataError(

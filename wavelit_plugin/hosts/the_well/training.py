@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from wavelit_plugin.autoload.records import Registration, wrap_method
 from wavelit_plugin.hosts.criterion import EpochTerm, Terms, asked_criterion
-from wavelit_plugin.hosts.the_well import ChannelsLast, WaveLiTModel, channels_first
+from wavelit_plugin.hosts.the_well.model import ChannelsLast, WaveLiTModel, channels_first
 
 
 class TrainingCriterion:

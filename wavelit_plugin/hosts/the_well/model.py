@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from wavelit_plugin.errors import ConfigError, HostError, unknown_name
 from wavelit_plugin.hosts.layout import channels_to_frames, check_free, frames_to_channels
 from wavelit_plugin.hosts.target import TargetShown
-from wavelit_plugin.hosts.the_well_samples import FiniteSamples
+from wavelit_plugin.hosts.the_well.samples import FiniteSamples
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
 from wavelit_plugin.shapes import Boundary, Field, check_int

@@ -1,78 +1,58 @@
-"""What a reader is and what it returns."""
+"""Training data on grids from the files of any host, and what its reader needs for that."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from wavelit_plugin.data.records import Trajectories, with_parameters
-from wavelit_plugin.errors import DataError
-from wavelit_plugin.files import disk_error
-from wavelit_plugin.shapes import BOUNDARIES, Field
+from wavelit_plugin.errors import DataError, unknown_name
+from wavelit_plugin.files import content_errors, disk_error, disk_errors
+from wavelit_plugin.plugins import readers
+from wavelit_plugin.plugins.datasets import GridData, Pairs, Reader, Trajectories, with_parameters
+from wavelit_plugin.shapes import BOUNDARIES
+
+__all__ = ["GridData", "Pairs", "Reader", "read_grid_data"]
 
 VALIDATION = 0.2
 """Part of the training data that validates where a format has no split for it."""
 
 
-class Pairs(NamedTuple):
-    """Inputs and targets, both (sample, channel, *space), in physical units."""
+def read_grid_data(path: Path) -> GridData:
+    """Read the data set of a folder; ``FOLDER/NAME`` chooses where a folder holds several.
 
-    x: Field
-    y: Field
-
-
-@dataclass(frozen=True, kw_only=True)
-class GridData:
-    """A data set in three splits that share no trajectory.
-
-    Attributes:
-        name: of the data set.
-        fields: names of the channels of ``y``.
-        constants: names of the other channels of ``x``; all of them where nothing continues.
-        boundary: what each axis does at its ends; "open" where nobody knows.
-        continues: whether ``y`` is the first channels of ``x`` one frame later.
-        train, valid, test: the splits, float32, on the CPU.
-        trajectories: the whole test trajectories; the parameters are among the constants, and
-            None where the data are static.
-        parameters: names of the numbers of a trajectory, which are the last of the constants.
+    Raises:
+        DataError: the folder does not exist, or holds no data set or several.
+        ConfigError: it holds none of that name; the nearest is shown.
     """
-
-    name: str
-    fields: tuple[str, ...]
-    constants: tuple[str, ...]
-    boundary: tuple[str, ...]
-    continues: bool
-    train: Pairs
-    valid: Pairs
-    test: Pairs
-    trajectories: Trajectories | None
-    parameters: tuple[str, ...] = ()
-
-    @property
-    def size(self) -> tuple[int, ...]:
-        """Grid points along each axis."""
-        return tuple(self.train.x.shape[2:])
+    folder, wanted = (path, None) if path.is_dir() else (path.parent, path.name)
+    known = readers() if folder.is_dir() else ()
+    found = {name: reader for reader in known for name in reader.names(folder)}
+    if wanted is not None and not found:
+        what = "is a file" if path.exists() else "does not exist"
+        raise DataError(f"{path} {what}; give a folder of data, or FOLDER/NAME of one in it")
+    if wanted is not None and found and wanted not in found:
+        raise unknown_name(f"data set in {folder}", wanted, found)
+    chosen = [wanted] if wanted in found else list(found)
+    if len(chosen) != 1:
+        raise DataError(_no_choice(folder, chosen))
+    (name,) = chosen
+    with disk_errors(folder / name), content_errors(folder / name, "make or copy the data again"):
+        return found[name].read(folder, name)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reader:
-    """How the files of one format are read.
-
-    Attributes:
-        name: of the format.
-        names: called with a folder; the names of the data sets in it.
-        read: called with a folder and one of these names.
-    """
-
-    name: str
-    names: Callable[[Path], tuple[str, ...]]
-    read: Callable[[Path, str], GridData]
+def _no_choice(folder: Path, names: list[str]) -> str:
+    if names:
+        choices = " or ".join(str(folder / name) for name in names)
+        return f"{folder} holds {len(names)} data sets; give {choices}"
+    expected = ", or ".join(f"{reader.files} ({reader.name})" for reader in readers())
+    return (
+        f"{folder} holds no pairs of training and test files that can be read; expected {expected}"
+    )
 
 
 def continued(trajectories: Trajectories) -> Pairs:

@@ -6,15 +6,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wavelit_plugin.compare.evaluation.checkpoints.base import Format, Model, ready
-from wavelit_plugin.compare.evaluation.checkpoints.channels import check_channels
-from wavelit_plugin.compare.evaluation.checkpoints.conditions import Conditioned
-from wavelit_plugin.compare.evaluation.checkpoints.tensors import fill, is_torch, read_torch
-from wavelit_plugin.compare.evaluation.request import EvaluationRequest
-from wavelit_plugin.data.readers import GridData
 from wavelit_plugin.errors import ConfigError, DataError
-from wavelit_plugin.hosts.pdearena import MAXWELL
+from wavelit_plugin.hosts.pdearena.model import MAXWELL
 from wavelit_plugin.model import PRESETS, ChannelLayout, WaveLiT, WaveLiTConfig
+from wavelit_plugin.plugins.checkpoints import (
+    CheckpointRequest,
+    Conditioned,
+    Format,
+    Model,
+    check_channels,
+    fill,
+    is_torch,
+    read_torch,
+    ready,
+)
 
 _NAME = "pdearena"
 _PERIODIC = "-periodic"
@@ -27,7 +32,7 @@ def holds(path: Path) -> bool:
     return path.suffix == ".ckpt" and is_torch(path)
 
 
-def load(request: EvaluationRequest, data: GridData) -> Model:
+def load(request: CheckpointRequest) -> Model:
     """Return the model. It takes no constants: the host hands over the fields alone.
 
     A conditioned one is given the time step, 1 frame, and the numbers of the trajectory.
@@ -45,8 +50,8 @@ def load(request: EvaluationRequest, data: GridData) -> Model:
         )
     core = {k.removeprefix(_CORE): v for k, v in state.items() if k.startswith(_CORE)}
     config = _config(facts, core, request.checkpoint)
-    numbers = data.parameters if config.conditions > len(_TIME_STEP) else ()
-    known = replace(data, constants=numbers)
+    numbers = request.data.parameters if config.conditions > len(_TIME_STEP) else ()
+    known = replace(request.data, constants=numbers)
     check_channels(config, known, request.checkpoint, leading=len(_TIME_STEP))
     model = WaveLiT(config)
     fill(model, core, request.checkpoint)
@@ -59,7 +64,7 @@ def load(request: EvaluationRequest, data: GridData) -> Model:
     return replace(found, step=lambda u: step(u[:, : config.in_channels]))
 
 
-PDEARENA = Format(name=_NAME, summary="PDEArena's .ckpt of waveliT", holds=holds, load=load)
+FORMAT = Format(name=_NAME, summary="PDEArena's .ckpt of waveliT", holds=holds, load=load)
 
 
 def _config(facts: dict[str, Any], core: dict[str, Any], path: Path) -> WaveLiTConfig:

@@ -22,7 +22,7 @@ from wavelit_plugin.autoload.records import Registration, wrap_method
 from wavelit_plugin.errors import ConfigError, unknown_name
 from wavelit_plugin.hosts.criterion import build_term, tell_progress
 from wavelit_plugin.hosts.layout import Frames, frames_to_channels
-from wavelit_plugin.hosts.pdearena import MAXWELL, WaveLiTFields
+from wavelit_plugin.hosts.pdearena.model import MAXWELL, WaveLiTFields
 from wavelit_plugin.model import PRESETS
 from wavelit_plugin.plugins.types import CriterionRecord
 

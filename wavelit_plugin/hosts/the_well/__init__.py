@@ -1,0 +1,61 @@
+"""The Well 1.2."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wavelit_plugin.plugins.specs import hookimpl
+from wavelit_plugin.plugins.types import ConfigFolder
+
+if TYPE_CHECKING:
+    from wavelit_plugin.plugins.checkpoints import Format
+    from wavelit_plugin.plugins.datasets import Reader, Writer
+    from wavelit_plugin.plugins.types import OperatorRecord
+
+_NAMES = {"WaveLiTModel": "model", "WaveletMetric": "model", "FiniteSamples": "samples"}
+
+
+def __getattr__(name: str) -> object:  # what configurations name is loaded when it is asked for
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+
+
+@hookimpl
+def wavelit_operators() -> list[OperatorRecord]:
+    """Its operators that take grid data."""
+    from wavelit_plugin.hosts.the_well.operators import OPERATORS
+
+    return list(OPERATORS)
+
+
+@hookimpl
+def wavelit_readers() -> list[Reader]:
+    """One reader of its files."""
+    from wavelit_plugin.hosts.the_well.reader import READER
+
+    return [READER]
+
+
+@hookimpl
+def wavelit_writers() -> list[Writer]:
+    """One writer into its files."""
+    from wavelit_plugin.hosts.the_well.writer import WRITER
+
+    return [WRITER]
+
+
+@hookimpl
+def wavelit_checkpoints() -> list[Format]:
+    """What its trainer writes of our models."""
+    from wavelit_plugin.hosts.the_well.checkpoint import FORMAT
+
+    return [FORMAT]
+
+
+@hookimpl
+def wavelit_configs() -> list[ConfigFolder]:
+    """Files that run in it as they are."""
+    return [ConfigFolder(name="the_well", folder=Path(__file__).parent / "configs")]
