@@ -18,6 +18,7 @@ from wavelit_plugin.compare.store import (
     RunRecord,
     RunSpec,
     RunStore,
+    clear,
     planning,
     read_plan,
 )
@@ -179,6 +180,19 @@ def test_a_folder_is_of_one_kind_of_settings_wherever_its_data_are(tmp_path: Pat
         store_in(tmp_path, budget={"steps": 7})
     with pytest.raises(ConfigError, match="data: fingerprint ab there, cd now"):
         store_in(tmp_path, data={"fingerprint": "cd"})
+
+
+def test_what_is_overwritten_is_of_the_same_kind(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    with planning(tmp_path):
+        store.write_plan({})
+        store.keep(outcome(RunSpec(label="a")))
+        with pytest.raises(DataError, match="holds a study, not a demonstration; give another"):
+            clear(tmp_path, "a demonstration")
+        assert len(store.records()) == 1
+        clear(tmp_path, "a study")
+    assert store.records() == ()
+    assert store_in(tmp_path, budget={"steps": 7}).plan == {}
 
 
 def test_every_specification_has_a_file_of_its_own(tmp_path: Path) -> None:

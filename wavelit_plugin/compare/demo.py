@@ -36,7 +36,7 @@ OPERATORS: tuple[Operator, ...] = (
 _HOST_PACKAGES = ("neuralop", "zencfg")
 
 RESULTS, FIGURE = "results.json", "rollout.png"
-PERSISTENCE = "persistence"
+PERSISTENCE, DEMONSTRATION = "persistence", "a demonstration"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,11 +139,11 @@ def _run(request: DemoRequest, watch: Watch, command: Sequence[str]) -> DemoRepo
 
     with planning(request.out):
         if request.overwrite:
-            clear(request.out)
+            clear(request.out, DEMONSTRATION)
         store = RunStore(
             request.out,
             _facts(request),
-            what="a demonstration",
+            what=DEMONSTRATION,
             advice="use another folder, or overwrite",
         )
         store.write_plan({})

@@ -193,8 +193,14 @@ def planning(folder: Path) -> Iterator[None]:
         yield
 
 
-def clear(folder: Path) -> None:
-    """Throw away the plan and all runs of a folder; in the block of ``planning``."""
+def clear(folder: Path, what: str) -> None:
+    """Throw away the plan and all runs of a folder; in the block of ``planning``.
+
+    Raises:
+        DataError: they are of something else than this, and stay.
+    """
+    if (folder / PLAN).exists():
+        read_plan(folder, what)
     with disk_errors(folder):
         for path in (folder / PLAN, *_finished(folder)):
             path.unlink(missing_ok=True)

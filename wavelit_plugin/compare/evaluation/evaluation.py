@@ -29,6 +29,7 @@ from wavelit_plugin.files import write_file, write_json
 from wavelit_plugin.plugins.datasets import Trajectories
 
 TABLE, SUMMARY = "errors.csv", "summary.json"
+EVALUATION = "an evaluation"
 Found = Mapping[str, Scores]
 """The scores of each predictor on a trajectory."""
 
@@ -111,9 +112,9 @@ def evaluate_model(request: EvaluationRequest, watch: Watch) -> Evaluation:
     task = _Task(request=request, data=data, test=test, model=model, steps=steps)
     with planning(request.out):
         if request.overwrite:
-            clear(request.out)
+            clear(request.out, EVALUATION)
         advice = "use another folder, or --overwrite to start again"
-        store = RunStore(request.out, _settings(task), what="an evaluation", advice=advice)
+        store = RunStore(request.out, _settings(task), what=EVALUATION, advice=advice)
         store.write_plan({"hardware": hardware(request.device), "versions": versions()})
     return _written(task, store.plan, _measure_all(task, store, watch))
 

@@ -258,7 +258,7 @@ def _settings(request: TransferRequest, datasets: Sequence[TransferDataset]) -> 
     packages = versions()
     del packages["python"]  # an update of it changes no number
     return {
-        "data": {one.name: facts(one.data, Path()) for one in datasets},
+        "data": {one.name: facts(one.data, Path(one.name)) for one in datasets},
         "model": {
             one.name: one.member(request.preset, request.width).as_plain() for one in datasets
         },
