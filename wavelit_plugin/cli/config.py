@@ -8,7 +8,6 @@ import click
 
 from wavelit_plugin.cli.output import show_verbatim
 from wavelit_plugin.errors import unknown_name
-from wavelit_plugin.plugins import find_configs
 
 _WORD = re.compile(r"\bwaveliT\b(?!-)")
 
@@ -34,6 +33,8 @@ def snippets(host: str, model: str = "waveliT") -> dict[str, str]:
     Raises:
         ConfigError: an unknown host or model, with the nearest name.
     """
+    from wavelit_plugin.plugins import find_configs  # --help imports nothing heavy
+
     folder = find_configs(host).folder
     _check_model(model)
     # pip compiles the scripts among them
