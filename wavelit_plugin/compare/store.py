@@ -186,6 +186,17 @@ class RunStore:
             )
 
 
+def all_of(specs: Iterable[RunSpec]) -> Callable[[Sequence[RunRecord]], list[RunSpec]]:
+    """Return what is missing of runs that are known beforehand, for ``RunStore.work``."""
+    wanted = tuple(specs)
+
+    def missing(done: Sequence[RunRecord]) -> list[RunSpec]:
+        finished = {run.spec for run in done}
+        return [spec for spec in wanted if spec not in finished]
+
+    return missing
+
+
 @contextmanager
 def planning(folder: Path) -> Iterator[None]:
     """Hold the lock of a folder's plan and of what is made once for all runs; wait for it."""
