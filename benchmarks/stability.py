@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +31,7 @@ from wavelit_plugin.compare.matching import parameter_count, width_for
 from wavelit_plugin.compare.measure import validation_error
 from wavelit_plugin.compare.records import Step, Trajectories
 from wavelit_plugin.compare.request import PLAIN, Recipe, Spend
-from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore
+from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore, all_of
 from wavelit_plugin.compare.training import policy_of
 from wavelit_plugin.data import DataRequest, make_dataset
 from wavelit_plugin.data.readers import GridData, read_grid_data
@@ -218,10 +218,7 @@ def do_all(chosen: argparse.Namespace) -> tuple[Record, list[Record]]:
     settings = settings_of(chosen, data)
     store = RunStore(chosen.out, settings, what="a study of stability")
     asked = {one.spec: one for one in plan(chosen)}
-
-    def missing(done: Sequence[RunRecord]) -> list[RunSpec]:
-        finished = {record.spec for record in done}
-        return [spec for spec in asked if spec not in finished]
+    missing = all_of(asked)
 
     def do(spec: RunSpec) -> RunRecord:
         left = len(missing(store.records()))

@@ -159,8 +159,9 @@ def test_a_missing_host_is_named_with_the_extra_before_anything_is_computed(
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Without(package), *sys.meta_path])
-    monkeypatch.delitem(sys.modules, "wavelit_plugin.hosts.neuraloperator.training")
-    monkeypatch.delattr(neuraloperator, "training")
+    # there only if an earlier test of this process trained
+    monkeypatch.delitem(sys.modules, "wavelit_plugin.hosts.neuraloperator.training", raising=False)
+    monkeypatch.delattr(neuraloperator, "training", raising=False)
     with pytest.raises(
         HostError, match=rf"{package} is not installed; install wavelit-plugin\[neuralop"
     ):

@@ -217,6 +217,15 @@ def test_a_damaged_file_is_named(content: str, tmp_path: Path) -> None:
         store.records()
 
 
+def test_a_record_without_what_decides_what_is_missing_is_one_error(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    for number in range(10):
+        spec = RunSpec(label=f"a/{number}", learning_rate=1e-3)
+        store.keep(RunRecord(spec=spec, metrics={}))
+    with pytest.raises(DataError, match=r"runs holds something else .*KeyError: 'error'.*; use an"):
+        store.work(missing, outcome)
+
+
 def test_a_folder_without_a_plan_and_one_of_another_format_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds no study"):
         read_plan(tmp_path, "a study")

@@ -17,7 +17,7 @@ from wavelit_plugin.compare.measure import SHOWN
 from wavelit_plugin.compare.records import Budget, Operator, Trajectories, Watch
 from wavelit_plugin.compare.results import as_plain, hardware, versions, write_results
 from wavelit_plugin.compare.runs import keep_samples, load_samples
-from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore, clear, planning
+from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore, all_of, clear, planning
 from wavelit_plugin.data import DataReport, DataRequest, make_dataset
 from wavelit_plugin.errors import ConfigError, HostError
 from wavelit_plugin.files import load_tensors
@@ -118,18 +118,16 @@ def run_demo(request: DemoRequest, watch: Watch, *, command: Sequence[str] = ())
     _check_free(request)
     check_figure()
     check_host(request.operators)
-    return _run(request, watch, command)
-
-
-def _run(request: DemoRequest, watch: Watch, command: Sequence[str]) -> DemoReport:
-    made = make_dataset(request.data(), lambda done, total, what: watch(done, total, what, ""))
+    with planning(request.out):
+        if request.overwrite:
+            clear(request.out, DEMONSTRATION)
+        advice = "use another folder, or overwrite"
+        store = RunStore(request.out, _facts(request), what=DEMONSTRATION, advice=advice)
+        store.write_plan({})
+        made = make_dataset(request.data(), lambda done, total, what: watch(done, total, what, ""))
     test = load_test(made)
     trained = {_spec(operator, request.budget): operator for operator in request.operators}
     untrained = RunSpec(label=PERSISTENCE)
-
-    def missing(done: Sequence[RunRecord]) -> list[RunSpec]:
-        finished = {run.spec for run in done}
-        return [spec for spec in (*trained, untrained) if spec not in finished]
 
     def do(spec: RunSpec) -> RunRecord:
         if spec == untrained:
@@ -137,17 +135,7 @@ def _run(request: DemoRequest, watch: Watch, command: Sequence[str]) -> DemoRepo
             return RunRecord(spec=spec, metrics=metrics)
         return _train_and_measure(trained[spec], spec, request, made=made, test=test, watch=watch)
 
-    with planning(request.out):
-        if request.overwrite:
-            clear(request.out, DEMONSTRATION)
-        store = RunStore(
-            request.out,
-            _facts(request),
-            what=DEMONSTRATION,
-            advice="use another folder, or overwrite",
-        )
-        store.write_plan({})
-    runs = {run.spec: run for run in store.work(missing, do)}
+    runs = {run.spec: run for run in store.work(all_of([*trained, untrained]), do)}
     results = tuple(runs[spec] for spec in (*trained, untrained))
     samples = {spec.label: load_samples(request.out, spec) for spec in trained}
     record, figure = request.out / RESULTS, request.out / FIGURE

@@ -156,12 +156,19 @@ class RunStore:
                 more when these are done.
             do: does one; None is a run that failed, which ``missing`` must not name again.
             wait: called now and then while others do all that is missing.
+
+        Raises:
+            DataError: a record is damaged, or lacks what ``missing`` looks at.
         """
-        while specs := tuple(missing(done := self.records())):
+        while True:
+            done = self.records()
+            with content_errors(self.folder / RUNS, self.advice):  # where a record lacks a number
+                specs = tuple(missing(done))
+            if not specs:
+                return done
             if not any(self._done(spec, do) for spec in specs):
                 wait()
                 time.sleep(_POLL)
-        return done
 
     def _done(self, spec: RunSpec, do: Callable[[RunSpec], RunRecord | None]) -> bool:
         """Do a run unless another process has it in hand; say whether it is done, or failed."""
@@ -184,6 +191,17 @@ class RunStore:
                 f"{self.folder} holds {self.what} with other settings ({name}: {was} there, "
                 f"{now_is} now), whose numbers cannot stand in one table; {self.advice}"
             )
+
+
+def all_of(specs: Iterable[RunSpec]) -> Callable[[Sequence[RunRecord]], list[RunSpec]]:
+    """Return what is missing of runs that are known beforehand, for ``RunStore.work``."""
+    wanted = tuple(specs)
+
+    def missing(done: Sequence[RunRecord]) -> list[RunSpec]:
+        finished = {run.spec for run in done}
+        return [spec for spec in wanted if spec not in finished]
+
+    return missing
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from wavelit_plugin.compare.evaluation.trajectories import checked_trajectories,
 from wavelit_plugin.compare.grid_data import facts
 from wavelit_plugin.compare.results import hardware, versions
 from wavelit_plugin.compare.shells import Shells
-from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore, clear, planning
+from wavelit_plugin.compare.store import RunRecord, RunSpec, RunStore, all_of, clear, planning
 from wavelit_plugin.data.readers import GridData, read_grid_data
 from wavelit_plugin.files import write_file, write_json
 from wavelit_plugin.plugins.datasets import Trajectories
@@ -123,10 +123,6 @@ def _measure_all(task: _Task, store: RunStore, watch: Watch) -> list[Found]:
     total, predictors, ruler = len(task.test.fields), task.predictors, task.ruler
     numbers = {RunSpec(label=f"trajectory {number}"): number for number in range(total)}
 
-    def missing(done: Sequence[RunRecord]) -> list[RunSpec]:
-        finished = {run.spec for run in done}
-        return [spec for spec in numbers if spec not in finished]
-
     def do(spec: RunSpec) -> RunRecord:
         watch(len(store.records()), total, "trajectories")
         number = numbers[spec]
@@ -139,7 +135,7 @@ def _measure_all(task: _Task, store: RunStore, watch: Watch) -> list[Found]:
         plain = {name: scores.as_plain() for name, (scores, _) in measured.items()}
         return RunRecord(spec=spec, metrics=plain)
 
-    runs = {run.spec: run for run in store.work(missing, do)}
+    runs = {run.spec: run for run in store.work(all_of(numbers), do)}
     watch(total, total, "trajectories")
     every = [runs[spec].metrics for spec in numbers]
     return [{n: Scores.from_plain(values) for n, values in one.items()} for one in every]
