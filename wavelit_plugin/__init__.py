@@ -47,19 +47,11 @@ def __dir__():  # type: () -> list[str]
 # autoload/watch.py, when an import concerns a host. It is in this module because loading a second
 # one costs some 100 microseconds, and it is this module, as a finder need not be a class.
 
-WATCHED = (
-    "config.models",
-    "neuralop.models.base_model",
-    "neuralop.training.trainer",
-    "pdearena.models.cond_pdemodel",
-    "pdearena.models.pdemodel",
-    "pdearena.models.registry",
-    "the_well.benchmark.trainer.training",
-)
 INNER = ("torch", "wavelit_plugin")
 SENTRY = sys.modules[__name__]  # type: Any
 
-scanned = False  # third-party hosts have been looked for
+scanned = False  # the entry points have been read
+announced = ()  # type: tuple[str, ...]  # the modules that they name
 relieved = False  # the watch took over, or was stopped: the sentry is not to be posted again
 
 
@@ -75,10 +67,8 @@ def watch_hosts():  # type: () -> None
         if relieved or SENTRY in sys.meta_path:
             return
         sys.meta_path.insert(0, SENTRY)
-        if not sys.modules.keys().isdisjoint(WATCHED):
-            wake(WATCHED[0])
-        # Third-party hosts are looked for at the next import, for it takes some 2.5 ms. There may
-        # be none before the module that imports PyTorch ends, so its end is an occasion too.
+        # Hosts are looked for at the next import, for it takes some 2.5 ms. There may be none
+        # before the module that imports PyTorch ends, so its end is an occasion too.
         frame = sys._getframe()  # type: Any  # noqa: SLF001  (inspect is not imported yet)
         while frame:
             spec = frame.f_globals.get("__spec__")
@@ -94,24 +84,25 @@ def watch_hosts():  # type: () -> None
 
 # Nothing is found, unless the watch is due: then what that finds.
 def find_spec(name, path=None, target=None):  # type: (str, Any, Any) -> Any
-    if name in WATCHED or (not scanned and may_be_host(name)):
-        spec = wake(name)
-        return spec and spec.find_spec(name, path, target)
+    if name in announced or may_be_host(name):
+        watch = wake(name)
+        return watch and watch.find_spec(name, path, target)
     return None
 
 
-# Return the watch, in the sentry's place, if ``name`` is a host's or a third party has a host.
+# Return the watch, in the sentry's place, if ``name`` is a host's module or one is there already.
 def wake(name=""):  # type: (str) -> Any
-    global scanned  # noqa: PLW0603  (the sentry is this module)
+    global announced, relieved, scanned  # noqa: PLW0603  (the sentry is this module)
     try:
-        if name not in WATCHED:
-            if scanned:
-                return None
+        if not scanned:
             scanned = True
             from importlib.metadata import entry_points
 
-            if not entry_points(group="wavelit.hosts"):
-                return None
+            announced = tuple(entry.name for entry in entry_points(group="wavelit.hosts"))
+        there = name in announced or not sys.modules.keys().isdisjoint(announced)
+        if relieved or not there:
+            return None
+        relieved = True  # what the watch imports is no occasion
         from wavelit_plugin.autoload.watch import WATCH
 
         WATCH.start()
@@ -123,7 +114,7 @@ def wake(name=""):  # type: (str) -> Any
     return WATCH
 
 
-# Say whether importing ``name`` is an occasion to look for third-party hosts.
+# Say whether importing ``name`` is an occasion to look for hosts.
 def may_be_host(name):  # type: (str) -> bool
     name = name.partition(".")[0]
     if name in INNER or name in sys.stdlib_module_names:

@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wavelit_plugin import WATCHED
-from wavelit_plugin.autoload.builtin import BUILTIN
-
 if TYPE_CHECKING:
     from tests.autoload.conftest import Sandbox
 
@@ -63,13 +60,8 @@ def test_nothing_else_of_ours_is_imported_without_a_host(sandbox: Sandbox, code:
     assert set(sandbox.value(f"{code}\n{OURS}")) <= set(LIGHT)
 
 
-def test_the_names_that_wake_the_watch_are_those_of_the_records() -> None:
-    assert set(WATCHED) == {record.watched for record in BUILTIN}
-    assert len(set(WATCHED)) == len(WATCHED)
-
-
 def test_imports_of_pytorch_and_of_the_standard_library_are_no_occasion(sandbox: Sandbox) -> None:
-    # looking for third-party hosts takes milliseconds, so it waits for somebody else's import
+    # looking for hosts takes milliseconds, so it waits for somebody else's import
     sandbox.write("torch/later.py", "")
     sandbox.write("colours.py", "")
     code = """

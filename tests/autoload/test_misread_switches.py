@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from wavelit_plugin.autoload.builtin import BUILTIN
 from wavelit_plugin.autoload.switches import CRITERION, DISABLE, PYTORCHS, SWITCHES, misread
+from wavelit_plugin.plugins import hosts
 
 if TYPE_CHECKING:
     from tests.autoload.conftest import Sandbox
@@ -258,7 +258,7 @@ def test_the_table_of_the_readme_has_the_same_variables() -> None:
 
 
 def test_built_in_hosts_that_can_be_asked_for_a_criterion_say_where_training_begins() -> None:
-    training = {record.watched: record.training for record in BUILTIN if record.training}
+    training = {record.watched: record.training for record in hosts() if record.training}
     assert training == {
         "neuralop.training.trainer": "Trainer.train",
         "pdearena.models.pdemodel": "PDEModel.__init__",

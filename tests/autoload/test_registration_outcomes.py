@@ -61,6 +61,8 @@ try:
     import nowhere.registry
 except ModuleNotFoundError as error:
     assert error.name == "nowhere"
+from wavelit_plugin.autoload.watch import WATCH
+WATCH.scan()
 """
     status = sandbox.outcome(missing)["statuses"]["nowhere.registry"]
     assert (status["state"], status["reason"], status["names"]) == ("pending", "", [])
@@ -126,11 +128,54 @@ def test_an_unusable_adapter_is_logged(host: Sandbox, address: str, reason: str)
     assert reason in line
 
 
-def test_a_malformed_announcement_is_logged_and_hides_no_other(host: Sandbox) -> None:
-    host.announce("colours.registry = no_function", f"{REGISTRY} = mytrainer_adapter:register")
+# what is announced, and what the log says of it
+UNUSABLE = [
+    (":register", "expected a module or module:function, got colours.registry = :register"),
+    ("no_such_plugin", "plugin no_such_plugin are skipped: ModuleNotFoundError: No module named"),
+    ("broken_plugin", "plugin broken_plugin are skipped: ZeroDivisionError: division by zero"),
+    ("other_plugin", "colours.registry announced in the group wavelit.hosts, and its records are"),
+]
+
+
+@pytest.mark.parametrize(("value", "reason"), UNUSABLE)
+def test_an_unusable_announcement_is_logged_and_hides_no_other(
+    host: Sandbox, value: str, reason: str
+) -> None:
+    host.announce(f"colours.registry = {value}", f"{REGISTRY} = mytrainer_adapter:register")
+    host.write("broken_plugin.py", "1 / 0\n")
+    host.write(
+        "other_plugin.py",
+        "from wavelit_plugin.autoload.records import HostRecord\n"
+        "def wavelit_hosts():\n"
+        "    return [HostRecord(host='f', watched='flavours.registry', adapter='f:go')]\n",
+    )
     outcome, line = outcome_and_warning(host)
     assert outcome["state"] == "applied"
-    assert "expected module = package.module:function, got colours.registry = no_function" in line
+    assert reason in line
+
+
+PLUGIN = """
+from wavelit_plugin.autoload.records import HostRecord
+from wavelit_plugin.plugins import hookimpl
+
+@hookimpl
+def wavelit_hosts():
+    return [HostRecord(
+        host="mytrainer", distribution="mytrainer", versions=">=0.2,<0.3", package="mytrainer",
+        watched="mytrainer.models.registry", adapter="mytrainer_adapter:register")]
+"""
+
+
+@pytest.mark.parametrize(("version", "state"), [("0.2.0", "applied"), ("0.3", "skipped")])
+def test_a_plugins_own_record_counts_from_the_first_import(
+    host: Sandbox, version: str, state: str
+) -> None:
+    host.write("mytrainer_plugin.py", PLUGIN)
+    host.announce(f"{REGISTRY} = mytrainer_plugin")
+    host.distribution("mytrainer", version)
+    outcome, line = outcome_and_warning(host)
+    assert (outcome["state"], outcome["supported"]) == (state, ">=0.2,<0.3")
+    assert ("and >=0.2,<0.3 is supported" in line) == (state == "skipped")
 
 
 def test_a_name_that_is_taken_stays(host: Sandbox) -> None:
@@ -176,12 +221,15 @@ def test_a_built_in_host_of_another_version_is_skipped(sandbox: Sandbox, version
     watched = "neuralop.models.base_model"
     code = (
         f"import {watched}, sys\n"
-        "print([name for name in sys.modules if name.startswith('wavelit_plugin.hosts')])\n"
+        "print([m for m in sys.modules if m.startswith('wavelit_plugin.hosts.neural')])\n"
         "from wavelit_plugin.autoload.watch import WATCH\n"
         f"print([s.state for s in WATCH.report() if s.watched == '{watched}'])\n"
     )
     done = sandbox.run(code)
-    assert (done.returncode, done.stdout) == (0, "[]\n['skipped']\n")
+    assert (done.returncode, done.stdout) == (
+        0,
+        "['wavelit_plugin.hosts.neuraloperator']\n['skipped']\n",
+    )
     (line,) = done.stderr.splitlines()
     assert f"neuraloperator {version} is here and >=2.0,<3 is supported" in line
 

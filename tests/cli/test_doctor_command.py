@@ -4,12 +4,13 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from wavelit_plugin.autoload import announcements
 from wavelit_plugin.autoload.watch import WATCH
 from wavelit_plugin.cli import diagnosis, main
 
@@ -42,7 +43,12 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     for name in ("WAVELIT_AUTOLOAD", "WAVELIT_DISABLE", "WAVELIT_STRICT"):
         monkeypatch.delenv(name, raising=False)
     # the real hosts take seconds to import and are not what is tested here
-    WATCH.reset(())
+    monkeypatch.setattr(
+        announcements,
+        "entry_points",
+        lambda group: [entry for entry in entry_points(group=group) if entry.name == HOST],
+    )
+    WATCH.reset()
     yield module
     WATCH.reset()
 

@@ -46,7 +46,8 @@ def test_the_guide_shows_all_that_an_adapter_consists_of() -> None:
         "registry.py",
         "pyproject.toml",
         "adapter.py",
-        "plugin.py",
+        "__init__.py",
+        "models.py",
         "demo.py",
         "operators.py",
     } == (names)

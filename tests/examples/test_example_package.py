@@ -67,7 +67,7 @@ task = GridTask(in_channels=2, out_channels=2, size=(8, 12), boundary=("periodic
 line, more = replace(task, size=(8,), boundary=("open",)), replace(task, in_channels=3)
 found = {}
 for record in operators():
-    if record.ecosystem in ("hello_trainer", "hello-trainer"):
+    if record.ecosystem in ("hello_trainer", "wavelit_hello_trainer"):
         shape = record.build(task, None)(torch.randn(2, 2, 8, 12)).shape
         found[record.name] = [record.missing(), shape, record.takes(line), record.takes(more)]
 print(json.dumps(found))
@@ -146,6 +146,16 @@ def test_doctor_and_list_show_it(run: Run, installed: Path, tmp_path: Path) -> N
     assert host["names"] == [*OURS, "wavelet", "l1"]
     assert (host["distribution"], host["installed"]) == ("hello-trainer", "1.0")
     assert host["supported"] == ">=1,<2"
+    shown = run(
+        *wavelit,
+        "config",
+        "hello_trainer",
+        "--model",
+        "waveliT-tiny",
+        path=(installed,),
+        cwd=tmp_path,
+    )
+    assert 'hello_trainer.train("waveliT-tiny", frames' in shown.stdout
     listed = run(*wavelit, "list", "criteria", "--json", path=(installed,), cwd=tmp_path)
     assert [row["name"] for row in json.loads(listed.stdout)["criteria"]] == ["wavelet", "l1"]
 
@@ -156,7 +166,10 @@ def test_its_operator_and_its_model_can_be_compared(
     wavelit = ("-m", "wavelit_plugin.cli", "list", "operators", "--json")
     listed = run(*wavelit, path=(installed,), cwd=tmp_path)
     rows = {row["name"]: row for row in json.loads(listed.stdout)["operators"]}
-    for name, ecosystem in (("hello_trainer/linear", "hello_trainer"), (OURS[-1], "hello-trainer")):
+    for name, ecosystem in (
+        ("hello_trainer/linear", "hello_trainer"),
+        (OURS[-1], "wavelit_hello_trainer"),
+    ):
         assert (rows[name]["ecosystem"], rows[name]["available"]) == (ecosystem, "yes")
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.metadata import entry_points
+
 import pytest
 import torch
 
 from wavelit_plugin.errors import ConfigError
 from wavelit_plugin.loss import WaveletLoss
 from wavelit_plugin.model import PRESETS, WaveLiT
-from wavelit_plugin.plugins import criteria, hosts, models
+from wavelit_plugin.plugins import criteria, hosts, models, readers, writers
 
 
 def test_every_preset_is_a_model() -> None:
@@ -38,5 +40,13 @@ def test_the_wavelet_loss_is_the_criterion() -> None:
     assert float(loss(torch.ones(1, 1, 8, 8), torch.ones(1, 1, 8, 8))) == 0.0
 
 
-def test_our_own_hosts_are_known_without_a_plugin() -> None:
-    assert all(record.host != "neuraloperator" for record in hosts())
+def test_our_own_hosts_come_in_by_the_hooks_that_others_use() -> None:
+    announced = {entry.name for entry in entry_points(group="wavelit.hosts")}
+    assert {record.watched for record in hosts()} == announced
+    assert list(dict.fromkeys(r.host for r in hosts())) == [
+        "neuraloperator",
+        "pdearena",
+        "the_well",
+    ]
+    for records in (readers(), writers()):
+        assert [record.name for record in records] == ["neuraloperator", "pdearena", "the_well"]

@@ -22,11 +22,10 @@ from importlib.machinery import ModuleSpec
 from types import FrameType, ModuleType
 
 from wavelit_plugin.autoload import SENTRY, may_be_host, when_built
-from wavelit_plugin.autoload.builtin import BUILTIN
+from wavelit_plugin.autoload.announcements import announced_records
 from wavelit_plugin.autoload.entry import Entry, key
 from wavelit_plugin.autoload.records import HostRecord, HostStatus, Path
 from wavelit_plugin.autoload.switches import DISABLE, complain, is_worker, say, tell_misread
-from wavelit_plugin.autoload.third_party import third_party_records
 
 
 class Watch:
@@ -52,19 +51,21 @@ class Watch:
 
     def start(self) -> None:
         """Take the sentry's place, and attend to the hosts that are there."""
-        if not self.on:
+        began = not self.on
+        if began:
             SENTRY.relieved = True
             if SENTRY in sys.meta_path:  # in its place: importlib is walking the list
                 sys.meta_path[sys.meta_path.index(SENTRY)] = self
             else:
                 sys.meta_path.insert(0, self)
-            say(f"watching {', '.join(sorted({entry.record.watched for entry in self.entries}))}")
         if SENTRY.scanned:  # and found some
             self.scan()
+        if began:
+            say(f"watching {', '.join(sorted({entry.record.watched for entry in self.entries}))}")
         self._sweep("already imported")
 
     def activate(self) -> None:
-        """Start, look for third-party hosts now, and try again what is not applied."""
+        """Start, look for hosts now, and try again what is not applied."""
         self.scan()
         for entry in self.entries:
             entry.reconsider()
@@ -79,8 +80,8 @@ class Watch:
         for entry in reversed(self.entries):
             entry.undo()
 
-    def reset(self, records: Iterable[HostRecord] = BUILTIN) -> None:
-        """Stop, and know nothing but ``records``, as in a new process."""
+    def reset(self, records: Iterable[HostRecord] = ()) -> None:
+        """Stop, and know nothing but ``records`` until it scans, as in a new process."""
         self.stop()
         self._forget(records)
         SENTRY.relieved = SENTRY.scanned = False
@@ -100,10 +101,12 @@ class Watch:
                 known.reconsider()
 
     def scan(self) -> None:
-        """Watch for the third-party hosts that entry points announce; looked up once."""
+        """Watch for the hosts that entry points announce; looked up once."""
         if not self._scanned:
             self._scanned = SENTRY.scanned = True
-            self.add(record for record in third_party_records() if not self._known(record))
+            # all at once: what a plugin imports is an occasion to register
+            found = list(announced_records())
+            self.add(record for record in found if not self._known(record))
 
     def report(self) -> tuple[HostStatus, ...]:
         """Return where every registration stands."""
@@ -166,7 +169,7 @@ class Watch:
             return
         self._heeded = True
         if DISABLE in os.environ:
-            self.scan()  # it may name a third-party host
+            self.scan()  # it names hosts
         tell_misread(entry.record.host for entry in self.entries)
 
     def _known(self, record: HostRecord) -> Entry | None:
@@ -254,5 +257,5 @@ def half_built(module: ModuleType) -> bool:
     return False
 
 
-WATCH = Watch(BUILTIN)
+WATCH = Watch(())
 """The watch of this process."""

@@ -16,6 +16,7 @@ from wavelit_plugin.plugins.manager import (
     readers,
     writers,
 )
+from wavelit_plugin.plugins.specs import hookimpl
 
 __all__ = [
     "activate",
@@ -25,6 +26,7 @@ __all__ = [
     "find_configs",
     "find_criterion",
     "find_writer",
+    "hookimpl",
     "hosts",
     "models",
     "operators",

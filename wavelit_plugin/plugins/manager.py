@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import pluggy
 
+from wavelit_plugin.autoload.announcements import GROUP
 from wavelit_plugin.autoload.switches import complain
 from wavelit_plugin.errors import unknown_name
 from wavelit_plugin.plugins import specs
@@ -27,13 +28,6 @@ if TYPE_CHECKING:
 
 Record = TypeVar("Record")
 
-_OURS = (
-    "wavelit_plugin.plugins.builtin",
-    "wavelit_plugin.hosts.neuraloperator",
-    "wavelit_plugin.hosts.pdearena",
-    "wavelit_plugin.hosts.the_well",
-)
-
 
 class _Named(Protocol):
     @property
@@ -45,18 +39,25 @@ NamedRecord = TypeVar("NamedRecord", bound=_Named)
 
 @cache
 def plugin_manager() -> pluggy.PluginManager:
-    """Return the manager with this package's plugin and those of the group ``wavelit``."""
+    """Return the manager with this package's own plugin and those that entry points name.
+
+    They are in the groups ``wavelit.hosts``, what is to be awaited = plugin, and ``wavelit``.
+    """
     manager = pluggy.PluginManager(specs.PROJECT)
     manager.add_hookspecs(specs)
-    for name in _OURS:
-        manager.register(import_module(name), name=name)
+    manager.register(import_module("wavelit_plugin.plugins.builtin"), name="wavelit_plugin")
+    announced = {entry.value: entry for entry in entry_points(group=GROUP)}
+    # this package's own first
+    for entry in sorted(announced.values(), key=lambda entry: not _is_ours(entry)):
+        if ":" not in entry.value:  # else an adapter without a plugin
+            _load(manager, entry.value, entry)
     for entry in entry_points(group=specs.PROJECT):
-        _load(manager, entry)
+        _load(manager, entry.name, entry)
     return manager
 
 
 def hosts() -> tuple[HostRecord, ...]:
-    """Return the hosts that plugins provide; this package's own are known without plugins."""
+    """Return the registrations of all plugins, one for each module of a host and adapter."""
     return tuple(_ask("wavelit_hosts", HostRecord))
 
 
@@ -130,14 +131,21 @@ def _found(kind: str, name: str, records: tuple[NamedRecord, ...]) -> NamedRecor
     return known[name]
 
 
-def _load(manager: pluggy.PluginManager, entry: EntryPoint) -> None:
+def _is_ours(entry: EntryPoint) -> bool:
+    return entry.value.startswith("wavelit_plugin.")
+
+
+def _load(manager: pluggy.PluginManager, name: str, entry: EntryPoint) -> None:
     try:
-        manager.register(entry.load(), name=entry.name)
+        plugin = entry.load()
+        if manager.is_registered(plugin):
+            return
+        manager.register(plugin, name=name)
         manager.check_pending()  # a misspelt hook is an error now, not silence later
     except (Exception, SystemExit) as error:  # noqa: BLE001  somebody else's plugin
-        if manager.has_plugin(entry.name):
-            manager.unregister(name=entry.name)
-        complain(f"plugin {entry.name} ({entry.value}) is skipped", error)
+        if manager.has_plugin(name):
+            manager.unregister(name=name)
+        complain(f"plugin {name} ({entry.value}) is skipped", error)
 
 
 def _ask(hook: str, kind: type[Record]) -> Iterator[Record]:

@@ -8,9 +8,7 @@ from types import ModuleType
 
 from torch import Tensor, nn
 
-from wavelit_hello_trainer.plugin import HOST
 from wavelit_plugin.autoload.records import Refusal, Registration, add_key
-from wavelit_plugin.autoload.versions import unsupported
 from wavelit_plugin.plugins import criteria, models
 from wavelit_plugin.plugins.types import CriterionRecord, ModelRecord
 
@@ -34,10 +32,6 @@ class ChannelsLast(nn.Module):
 
 def register(module: ModuleType) -> Iterator[Registration | Refusal]:
     """Register with ``hello_trainer.registry``; called when its import has ended."""
-    problem = unsupported(HOST)
-    if problem:
-        yield Refusal(name=HOST.host, reason=problem)
-        return
     for model in models():
         yield add_key(module.MODELS, model.name, partial(build_model, model))
     for criterion in criteria():

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wavelit_plugin.autoload.records import HostRecord
+from wavelit_plugin.autoload.switches import CRITERION
 from wavelit_plugin.plugins.specs import hookimpl
 from wavelit_plugin.plugins.types import ConfigFolder
 
@@ -12,6 +15,39 @@ if TYPE_CHECKING:
     from wavelit_plugin.plugins.checkpoints import Format
     from wavelit_plugin.plugins.datasets import Reader, Writer
     from wavelit_plugin.plugins.types import OperatorRecord
+
+
+_record = partial(
+    HostRecord,
+    host="neuraloperator",
+    distribution="neuraloperator",
+    versions=">=2.0,<3",
+    package="neuralop",
+)
+
+HOSTS = (
+    _record(
+        watched="neuralop.models.base_model",
+        adapter=f"{__name__}.model:register_models",
+    ),
+    _record(
+        watched="config.models",
+        adapter=f"{__name__}.registration:register_configs",
+        beside=("zencfg",),  # any project may call a module config.models
+    ),
+    _record(
+        watched="neuralop.training.trainer",
+        adapter=f"{__name__}.registration:register_criterion",
+        only_if=(CRITERION, "no criterion asked for"),
+        training="Trainer.train",
+    ),
+)
+
+
+@hookimpl
+def wavelit_hosts() -> list[HostRecord]:
+    """What is registered with it, and when."""
+    return list(HOSTS)
 
 
 @hookimpl

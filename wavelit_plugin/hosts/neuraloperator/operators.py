@@ -14,8 +14,8 @@ from typing import Any
 
 from torch import nn
 
-from wavelit_plugin.autoload.builtin import BUILTIN
 from wavelit_plugin.hosts.availability import lacking
+from wavelit_plugin.hosts.neuraloperator import HOSTS
 from wavelit_plugin.plugins.types import GridTask, OperatorRecord
 from wavelit_plugin.shapes import Field
 
@@ -25,7 +25,6 @@ ECOSYSTEM = "neuraloperator"
 _MODES = {1: 32, 2: 16, 3: 8}
 _LAYERS = 4
 _RATES = (2.5e-3, 5e-3, 1e-2, 2e-2, 4e-2)
-_HOST = next(record for record in BUILTIN if record.host == ECOSYSTEM)
 
 
 class Codano(nn.Module):
@@ -137,11 +136,11 @@ def _widths(_task: GridTask) -> Iterable[int]:
 
 
 def _missing() -> str | None:
-    return lacking(_HOST, ["neuralop"], remedy="install wavelit-plugin[neuraloperator]")
+    return lacking(HOSTS[0], ["neuralop"], remedy="install wavelit-plugin[neuraloperator]")
 
 
 def _local_missing() -> str | None:
-    harmonics = lacking(_HOST, ["torch_harmonics"], remedy="install torch-harmonics==0.7.4")
+    harmonics = lacking(HOSTS[0], ["torch_harmonics"], remedy="install torch-harmonics==0.7.4")
     return _missing() or harmonics
 
 

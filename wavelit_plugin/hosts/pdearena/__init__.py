@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wavelit_plugin.autoload.records import HostRecord
 from wavelit_plugin.plugins.specs import hookimpl
 from wavelit_plugin.plugins.types import ConfigFolder
 
@@ -14,6 +16,33 @@ if TYPE_CHECKING:
     from wavelit_plugin.plugins.datasets import Reader, Writer
     from wavelit_plugin.plugins.types import OperatorRecord
 
+_record = partial(
+    HostRecord,
+    host="pdearena",
+    distribution="pdearena",
+    versions=">=0.2,<0.3",
+    package="pdearena.version",
+    # its shipped files need 1.7, its epoch-end hooks less than 2
+    needs=(("pytorch-lightning", ">=1.7,<2"),),
+)
+
+HOSTS = (
+    _record(
+        watched="pdearena.models.registry",
+        adapter=f"{__name__}.model:register_models",
+    ),
+    _record(
+        watched="pdearena.models.pdemodel",
+        adapter=f"{__name__}.training:register_training",
+        training="PDEModel.__init__",
+    ),
+    _record(
+        watched="pdearena.models.cond_pdemodel",
+        adapter=f"{__name__}.training:register_training",
+        training="CondPDEModel.__init__",
+    ),
+)
+
 _NAMES = ("ConditionedWaveLiTFields", "WaveLiTFields")
 
 
@@ -21,6 +50,12 @@ def __getattr__(name: str) -> object:  # what configurations name is loaded when
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.model"), name)
+
+
+@hookimpl
+def wavelit_hosts() -> list[HostRecord]:
+    """What is registered with it, and when."""
+    return list(HOSTS)
 
 
 @hookimpl

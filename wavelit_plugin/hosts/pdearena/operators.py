@@ -14,15 +14,14 @@ from typing import Any
 
 from torch import nn
 
-from wavelit_plugin.autoload.builtin import BUILTIN
 from wavelit_plugin.hosts.availability import lacking
 from wavelit_plugin.hosts.layout import channels_to_frames, frames_to_channels
+from wavelit_plugin.hosts.pdearena import HOSTS
 from wavelit_plugin.plugins.types import GridTask, OperatorRecord
 from wavelit_plugin.shapes import Field
 
 ECOSYSTEM = "pdearena"
 
-_HOST = next(record for record in BUILTIN if record.host == ECOSYSTEM)
 _REMEDY = "put the checkouts of PDEArena and cliffordlayers on PYTHONPATH, see docs/hosts.md"
 # near what is best at about a million parameters after some hundred steps
 _SPECTRAL_RATES = (2e-3, 4e-3, 8e-3, 1.6e-2, 3.2e-2)
@@ -163,7 +162,7 @@ def _widths(family: Family, _task: GridTask) -> Iterable[int]:
 
 
 def _missing() -> str | None:
-    return lacking(_HOST, ["pdearena.version", "cliffordlayers.models"], remedy=_REMEDY)
+    return lacking(HOSTS[0], ["pdearena.version", "cliffordlayers.models"], remedy=_REMEDY)
 
 
 def _takes(family: Family, task: GridTask) -> str | None:

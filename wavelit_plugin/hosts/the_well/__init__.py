@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wavelit_plugin.autoload.records import HostRecord
+from wavelit_plugin.autoload.switches import CRITERION
 from wavelit_plugin.plugins.specs import hookimpl
 from wavelit_plugin.plugins.types import ConfigFolder
 
@@ -14,6 +17,26 @@ if TYPE_CHECKING:
     from wavelit_plugin.plugins.datasets import Reader, Writer
     from wavelit_plugin.plugins.types import OperatorRecord
 
+# its models and losses are classes that its configurations name: only what its Trainer does not
+# tell them needs a registration
+_record = partial(
+    HostRecord,
+    host="the_well",
+    distribution="the_well",
+    versions=">=1.2,<1.3",
+    package="the_well",
+    watched="the_well.benchmark.trainer.training",
+)
+
+HOSTS = (
+    _record(adapter=f"{__name__}.training:register_targets"),
+    _record(
+        adapter=f"{__name__}.training:register_criterion",
+        only_if=(CRITERION, "no criterion asked for"),
+        training="Trainer.train",
+    ),
+)
+
 _NAMES = {"WaveLiTModel": "model", "WaveletMetric": "model", "FiniteSamples": "samples"}
 
 
@@ -21,6 +44,12 @@ def __getattr__(name: str) -> object:  # what configurations name is loaded when
     if name not in _NAMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_NAMES[name]}"), name)
+
+
+@hookimpl
+def wavelit_hosts() -> list[HostRecord]:
+    """What is registered with it, and when."""
+    return list(HOSTS)
 
 
 @hookimpl

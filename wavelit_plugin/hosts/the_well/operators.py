@@ -14,21 +14,14 @@ from torch import nn
 
 from wavelit_plugin.autoload.records import HostRecord
 from wavelit_plugin.hosts.availability import lacking
+from wavelit_plugin.hosts.the_well import HOSTS
 from wavelit_plugin.plugins.types import GridTask, OperatorRecord
 from wavelit_plugin.shapes import Field
 
 ECOSYSTEM = "the_well"
 
-_HOST = HostRecord(
-    host=ECOSYSTEM,
-    distribution="the_well",
-    versions=">=1.2,<1.3",
-    watched="the_well.benchmark.models",
-    adapter="",
-    package="the_well",
-)
 # two of the models are neuraloperator's, and written against its older interface
-_WITH_SPECTRAL = replace(_HOST, needs=(("neuraloperator", ">=0.3,<1"),))
+_WITH_SPECTRAL = replace(HOSTS[0], needs=(("neuraloperator", ">=0.3,<1"),))
 _MODULES = ("the_well", "neuralop", "timm")
 _REMEDY = (
     "install the-well[benchmark], with the torchvision that goes with the installed torch, in an "
@@ -187,7 +180,7 @@ OPERATORS: tuple[OperatorRecord, ...] = tuple(
         build=partial(_build, name),
         widths=partial(_widths, model),
         learning_rates=_RATES,
-        missing=partial(_missing, _WITH_SPECTRAL if model.spectral else _HOST),
+        missing=partial(_missing, _WITH_SPECTRAL if model.spectral else HOSTS[0]),
         takes=partial(_takes, model),
     )
     for name, model in MODELS.items()

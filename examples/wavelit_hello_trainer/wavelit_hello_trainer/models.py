@@ -1,4 +1,4 @@
-"""What this package gives to wavelit: records, returned by the hooks that wavelit calls."""
+"""A model and a criterion for every host that wavelit knows."""
 
 from __future__ import annotations
 
@@ -6,19 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from wavelit_hello_trainer.operators import LINEAR
 from wavelit_plugin import WaveLiT, WaveLiTConfig
 from wavelit_plugin.errors import unknown_name
-from wavelit_plugin.plugins.specs import hookimpl
-from wavelit_plugin.plugins.types import CriterionRecord, HostRecord, ModelRecord, OperatorRecord
-
-HOST = HostRecord(
-    host="hello_trainer",
-    distribution="hello-trainer",
-    versions=">=1,<2",
-    watched="hello_trainer.registry",
-    adapter="wavelit_hello_trainer.adapter:register",
-)
 
 TINY = {"width": 16, "depth": 2, "heads": 1, "levels": 2, "residual": "on"}
 
@@ -50,27 +39,3 @@ def build_tiny(*, in_channels: int, out_channels: int, **knobs: Any) -> nn.Modul
     """Return a small WaveLiT that predicts the change of its fields; ``ndim`` is a knob too."""
     sizes = {"in_channels": in_channels, "out_channels": out_channels}
     return WaveLiT(WaveLiTConfig.from_dict({**sizes, **TINY, **knobs}))
-
-
-@hookimpl
-def wavelit_hosts() -> list[HostRecord]:
-    """One trainer."""
-    return [HOST]
-
-
-@hookimpl
-def wavelit_models() -> list[ModelRecord]:
-    """One model."""
-    return [ModelRecord(name="waveliT-tiny", build=build_tiny, summary="WaveLiT for first tries")]
-
-
-@hookimpl
-def wavelit_criteria() -> list[CriterionRecord]:
-    """One criterion."""
-    return [CriterionRecord(name="l1", build=MeanAbsoluteError, summary="mean absolute error")]
-
-
-@hookimpl
-def wavelit_operators() -> list[OperatorRecord]:
-    """One operator; the model above is one too, without being named here."""
-    return [LINEAR]
