@@ -118,7 +118,7 @@ class RunStore:
     def write_plan(self, facts: Facts) -> None:
         """Write the plan, these facts and the settings; in the block of ``planning``."""
         head = {"format": FORMAT, "holds": self.what, "settings": self.key}
-        self.plan = json.loads(json.dumps({**facts, **self.settings, **head}, allow_nan=False))
+        self.plan = json.loads(json.dumps({**self.settings, **facts, **head}, allow_nan=False))
         write_json(self.folder / PLAN, self.plan)
 
     def records(self) -> tuple[RunRecord, ...]:

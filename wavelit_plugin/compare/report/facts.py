@@ -16,8 +16,8 @@ Facts = tuple[tuple[str, str], ...]
 
 _GROUPS = ("data", "hardware", "versions")
 _HIDDEN = (
-    "format", "command", "commands", "operators", "settings", "rates", "widths", "ecosystems",
-    *_GROUPS,
+    "format", "holds", "command", "commands", "operators", "settings", "rates", "widths",
+    "ecosystems", *_GROUPS,
 )  # fmt: skip
 
 
