@@ -1,4 +1,4 @@
-"""Augmented linear attention: centred, norm-aware, with a local term, long waves and a gate."""
+"""Component 2, augmented linear attention: centred, norm-aware, local term, kernel and gate."""
 
 from __future__ import annotations
 

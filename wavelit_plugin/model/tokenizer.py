@@ -1,4 +1,4 @@
-"""Fields to wavelet tokens and back, without loss."""
+"""Component 1: fields to wavelet tokens and back, without loss."""
 
 from __future__ import annotations
 
