@@ -27,7 +27,7 @@ data = PTDataset(
     test_resolutions=[],
     channels_squeezed=False,
 )
-options = {"width": 16, "heads": 1, "depth": 2, "scales": 2}
+options = {"width": 16, "heads": 1, "depth": 2, "pyramid_scales": 2}
 model = get_model(
     Bunch({"model": {"model_arch": "waveliT", "data_channels": 5, "out_channels": 3, **options}})
 )
