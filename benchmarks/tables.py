@@ -51,18 +51,6 @@ PDEARENA = (
     Column("ms a step", "step_seconds", 1e3),
 )
 
-ABLATIONS = (
-    Column("variant", "variant"),
-    Column("parameters", "parameters_count", 1, "{:,.0f}"),
-    Column("step / default", "step_over_default_ratio"),
-    Column("one step", "vrmse_one_step"),
-    Column("95 % half width", "vrmse_one_step_half_width"),
-    Column("one step / default", "one_step_over_default_ratio"),
-    Column("steps 1-5", "vrmse_steps_1_5"),
-    Column("steps 6-10", "vrmse_steps_6_10"),
-    Column("steps 11-20", "vrmse_steps_11_20"),
-)
-
 COMPARE = (
     Column("operator", "operator"),
     Column("parameters", "parameters_count", 1, "{:,.0f}"),
@@ -114,19 +102,6 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "pdearena-waves": PDEARENA,
     "pdearena-shallow": PDEARENA,
     "pdearena-cond": PDEARENA,
-    "pyramid": (
-        Column("variant", "variant"),
-        Column("axes", "ndim"),
-        Column("points an axis", "size"),
-        Column("seconds", "median_seconds"),
-        Column("time / 1 scale", "to_single_scale_ratio"),
-        Column("peak MB", "peak_bytes", 1e-6),
-        Column("peak / 1 scale", "peak_to_single_scale_ratio"),
-    ),
-    "ablations-waves": ABLATIONS,
-    "ablations-flow": ABLATIONS,
-    "ablations-elliptic": ABLATIONS,
-    "ablations-darcy": ABLATIONS,
     "stability-wall": STABILITY,
     "stability-periodic": STABILITY,
     "compare-waves": COMPARE,

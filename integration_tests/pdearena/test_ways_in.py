@@ -67,7 +67,7 @@ def test_wavelit_run_alone_keeps_the_criterion(train: Train, tmp_path: Path) -> 
 def test_a_class_and_its_knobs_in_the_configuration(train: Train, tmp_path: Path) -> None:
     """PDEArena's own way for models that are in no registry; no registration is needed."""
     config = tmp_path / "own.yaml"
-    knobs = "width: 16, heads: 1, depth: 1, features: 8, boundary: periodic, wavelet: db4"
+    knobs = "width: 16, heads: 1, depth: 1, boundary: periodic, wavelet: db4"
     sizes = ", ".join(
         f"n_{side}put_{kind}_components: 1"
         for side in ("in", "out")

@@ -183,6 +183,8 @@ class WaveLiTConfig:
     ) -> WaveLiTConfig:
         """Return a preset's configuration, with any knob changed.
 
+        Another width changes the pyramid's features in proportion, unless these are given too.
+
         Raises:
             ConfigError: an unknown preset or knob (the nearest name is shown), or a bad value.
 
@@ -195,7 +197,10 @@ class WaveLiTConfig:
             raise unknown_name("preset", str(name), PRESETS)
         check_int("ndim", ndim, 1)
         knobs = dict(PRESETS[by_lower[key]])
-        knobs["features"] = round(knobs["features"] * 2.0 ** (2 - ndim))
+        width = changes.get("width", knobs["width"])
+        if isinstance(width, int | float):  # else the check of the width says so
+            share = width / knobs["width"] * 2.0 ** (2 - ndim)
+            knobs["features"] = max(4, round(knobs["features"] * share))
         tokens = {"levels": LEVELS.get(ndim, 1), "least_tokens": LEAST_TOKENS}
         sizes = {"in_channels": in_channels, "out_channels": out_channels, "ndim": ndim}
         return cls.from_dict({**knobs, **tokens, **sizes, **changes})

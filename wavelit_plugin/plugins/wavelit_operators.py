@@ -56,8 +56,10 @@ def _preset(name: str, task: GridTask, width: int | None) -> WaveLiT:
     fields = task.out_channels if task.continues else 0
     names = task.fields if task.continues else ()
     layout = ChannelLayout(fields=fields, constants=task.in_channels - fields, names=names)
+    sized = {} if width is None else {"width": width, "heads": heads_of(width)}
     config = WaveLiTConfig.preset(
         name,
+        **sized,
         in_channels=task.in_channels,
         out_channels=task.out_channels,
         ndim=task.ndim,
@@ -66,8 +68,6 @@ def _preset(name: str, task: GridTask, width: int | None) -> WaveLiT:
         # which also tells a change from a state
         residual="auto" if task.continues else "off",
     )
-    if width is not None:
-        config = config.changed(width=width, heads=heads_of(width))
     return WaveLiT(config)
 
 
