@@ -1,4 +1,4 @@
-"""Component 4, the wavelet-domain loss: errors weighed band by band, beside the loss of the host."""
+"""Component 4, the wavelet-domain loss: errors weighed band by band, beside a loss of the host."""
 
 from __future__ import annotations
 
