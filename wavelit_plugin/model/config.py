@@ -198,7 +198,7 @@ class WaveLiTConfig:
         check_int("ndim", ndim, 1)
         knobs = dict(PRESETS[by_lower[key]])
         width = changes.get("width", knobs["width"])
-        if isinstance(width, int | float):  # else the check of the width says so
+        if isinstance(width, int):  # else the check of the width says what is wrong
             share = width / knobs["width"] * 2.0 ** (2 - ndim)
             knobs["features"] = max(4, round(knobs["features"] * share))
         tokens = {"levels": LEVELS.get(ndim, 1), "least_tokens": LEAST_TOKENS}
