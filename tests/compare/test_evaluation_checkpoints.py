@@ -19,7 +19,7 @@ from wavelit_plugin.errors import ConfigError, DataError
 from wavelit_plugin.hosts.the_well import checkpoint as the_well
 from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
 
-KNOBS: dict[str, Any] = {"width": 8, "heads": 1, "depth": 1, "levels": 1}
+KNOBS: dict[str, Any] = {"width": 8, "heads": 1, "depth": 1, "levels": 1, "features": 4}
 TWO = ChannelLayout(frames=2, fields=3, constants=2)
 BUILD = """
 from torch import nn
@@ -31,7 +31,8 @@ def two_frames(task):
     frames = (task.in_channels - 2) // task.out_channels
     layout = ChannelLayout(frames=frames, fields=task.out_channels, constants=2)
     sizes = {"in_channels": task.in_channels, "out_channels": task.out_channels}
-    return WaveLiT(WaveLiTConfig(**sizes, layout=layout, width=8, heads=1, depth=1))
+    known = {"width": 8, "heads": 1, "depth": 1, "features": 4}
+    return WaveLiT(WaveLiTConfig(**sizes, layout=layout, **known))
 
 
 def nothing(task):

@@ -25,7 +25,14 @@ from wavelit_plugin.model import ChannelLayout, WaveLiT, WaveLiTConfig
 from wavelit_plugin.rollout import rollout
 
 FRAMES = 5
-KNOBS: dict[str, Any] = {"width": 8, "heads": 1, "depth": 1, "levels": 1, "residual": "on"}
+KNOBS: dict[str, Any] = {
+    "width": 8,
+    "heads": 1,
+    "depth": 1,
+    "levels": 1,
+    "features": 4,
+    "residual": "on",
+}
 FLOW = ChannelLayout(fields=3)
 STAIRCASE = ChannelLayout(frames=2, fields=2, constants=1)
 
