@@ -22,7 +22,7 @@ KNOBS: dict[str, dict[str, Any]] = {
     "1 scale": {"pyramid_scales": 1},
     "2 scales": {"pyramid_scales": 2},
     "3 scales": {"pyramid_scales": 3},
-    "1 scale, checkpointing": {"pyramid_scales": 1, "activation_checkpointing": True},
+    "3 scales, checkpointing": {"pyramid_scales": 3, "activation_checkpointing": True},
 }
 
 

@@ -193,3 +193,30 @@ def test_an_unknown_preset_is_answered_by_the_nearest_one(name: str, hint: str) 
         WaveLiTConfig.preset(name, in_channels=1, out_channels=1)
     with pytest.raises(ConfigError, match="unknown preset 'None'"):
         WaveLiTConfig.preset(None, in_channels=1, out_channels=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("parameters", [33_000, 250_000, 1_000_000, 4_000_000])
+def test_a_size_is_used_and_not_exceeded(parameters: int, ndim: int) -> None:
+    config = WaveLiTConfig.sized(parameters, in_channels=3, out_channels=3, ndim=ndim)
+    counted = sum(p.numel() for p in WaveLiT(config).parameters())
+    # the width is a multiple of twice the heads, of which small models have few
+    assert 0.8 * parameters < counted <= parameters
+
+
+def test_a_size_keeps_the_knobs_that_are_given() -> None:
+    sizes: dict[str, int] = {"in_channels": 3, "out_channels": 3}
+    config = WaveLiTConfig.sized(300_000, **sizes, attention=False, boundary="periodic", depth=1)
+    assert (config.attention, config.boundary, config.depth) == (False, "periodic", 1)
+
+
+def test_a_size_that_no_model_has_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"at least .* parameters, got parameters=100; allow more"):
+        WaveLiTConfig.sized(100, in_channels=3, out_channels=3)
+
+
+@pytest.mark.parametrize(("ndim", "features"), [(1, 24), (2, 12), (3, 6)])
+def test_the_pyramid_of_a_preset_is_in_proportion_to_its_width(ndim: int, features: int) -> None:
+    sizes: dict[str, int] = {"in_channels": 1, "out_channels": 1, "ndim": ndim}
+    assert WaveLiTConfig.preset("waveliT", **sizes, width=60).features == features
+    assert WaveLiTConfig.preset("waveliT", **sizes, width=60, features=9).features == 9

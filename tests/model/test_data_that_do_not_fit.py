@@ -61,7 +61,7 @@ def test_data_of_about_the_same_size_are_not(
     scale: float, model: WaveLiT, step: Step, rng: torch.Generator
 ) -> None:
     train(model, step, data(rng))
-    train(model, step, data(rng, scale, 1.0))
+    train(model, step, data(rng, scale, 1.0))  # a warning would be an error, here and below
     model.eval()(data(rng, scale)[0][0])
 
 
@@ -136,7 +136,7 @@ def test_a_first_frame_that_is_quiet_in_one_field_fits(
     model = WaveLiT(tiny(in_channels=2, out_channels=2, ndim=1))
     u = torch.randn(256, 2, 16, generator=rng)
     step(model, u, target=0.9 * u + 0.3 * torch.randn(u.shape, generator=rng))
-    model.eval()(u[:1] * torch.tensor([[1.0], [1e-4]]))
+    model.eval()(u[:1] * torch.tensor([[1.0], [1e-4]]))  # a warning would be an error
 
 
 def test_an_unknown_scale_of_the_output_is_said_once(

@@ -131,6 +131,30 @@ def test_an_awake_model_learns_in_every_parameter(build: Build, rng: torch.Gener
     assert still == []
 
 
+SWITCHES = {
+    "attention": ("project", "gain"),
+    "positional_kernel": ("waves",),
+    "gate": ("project",),
+    "texture": ("texture",),
+}
+
+
+@pytest.mark.parametrize(("switch", "parts"), SWITCHES.items())
+def test_a_component_that_is_off_has_no_weights_and_the_others_learn(
+    switch: str, parts: tuple[str, ...], tiny: Tiny, build: Build, rng: torch.Generator
+) -> None:
+    u = torch.randn(2, 2, 8, 8, dtype=torch.float64, generator=rng)
+    whole, without = build(), build(**{switch: False})
+    sizes = [{n: p.numel() for n, p in m.named_parameters()} for m in (whole, without)]
+    fewer = {n for n, size in sizes[0].items() if sizes[1].get(n, 0) < size}
+    assert fewer
+    assert all(any(part in name for part in parts) for name in fewer)
+    without(u).square().mean().backward()
+    still = [n for n, p in without.named_parameters() if p.grad is None or not p.grad.any()]
+    assert still == []
+    assert missing(WaveLiT(tiny(**{switch: False})), u.float(), u[:, :1].float()) == []
+
+
 def trained(config: WaveLiTConfig) -> list[Tensor]:
     torch.manual_seed(5)
     model = WaveLiT(config).train()
