@@ -211,7 +211,9 @@ def test_a_size_keeps_the_knobs_that_are_given() -> None:
 
 
 def test_a_size_that_no_model_has_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"at least .* parameters, got parameters=100; allow more"):
+    with pytest.raises(
+        ConfigError, match=r"at least .* parameters, got parameters=100; allow more"
+    ):
         WaveLiTConfig.sized(100, in_channels=3, out_channels=3)
 
 
